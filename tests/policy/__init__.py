@@ -1,0 +1,1 @@
+"""Tests of the policy floor: units, the tree, files, and the files that are shipped."""
