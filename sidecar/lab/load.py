@@ -1,0 +1,100 @@
+"""Chats at a fixed rate, whatever the answers do: an open-loop load for demos and acceptance tests.
+
+Arrivals are regular and never wait for earlier answers, so a slow target is seen as the clients of a real system
+would see it. Each chat has its own session; the gateway's limit of ten per minute never interferes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+import uuid
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import aiohttp
+
+MOST_CALLS = 100_000
+LONGEST = 3600.0
+
+
+class ChatRecord(NamedTuple):
+    """One chat. ``start`` is its offset in seconds from the first; ``status`` is 0 if no answer came, and ``reason``
+    then names the trouble.
+    """
+
+    start: float
+    status: int
+    provider: str
+    degraded: bool
+    reason: str
+    seconds: float
+
+
+async def chat_load(
+    url: str,
+    token: str,
+    *,
+    rate: float,
+    seconds: float,
+    message: str = "hola",
+    timeout: float = 30.0,  # noqa: ASYNC109  the client's patience is what is measured
+    path: str = "/operator/api/chat",
+) -> list[ChatRecord]:
+    """Sends ``rate`` chats per second for ``seconds``; returns all records in the order of their start."""
+    count = _count(rate, seconds)
+    connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=4.0)  # below the five seconds of the other side
+    async with aiohttp.ClientSession(
+        connector=connector,
+        headers={"X-VX11-Token": token},
+        timeout=aiohttp.ClientTimeout(total=timeout),
+        cookie_jar=aiohttp.DummyCookieJar(),
+    ) as session:
+        began = time.perf_counter()
+        tasks = []
+        async with asyncio.TaskGroup() as group:
+            for number in range(count):
+                await asyncio.sleep(max(0.0, began + number / rate - time.perf_counter()))
+                tasks.append(group.create_task(_chat(session, url.rstrip("/") + path, message, began)))
+    return [task.result() for task in tasks]
+
+
+def _count(rate: float, seconds: float) -> int:
+    if rate <= 0 or not 0 < seconds <= LONGEST:
+        raise ValueError(f"rate must be above 0 and seconds above 0 and at most {LONGEST:.0f}")
+    count = max(1, round(rate * seconds))
+    if count > MOST_CALLS:
+        raise ValueError(f"{count} chats are more than {MOST_CALLS}: lower the rate or the time")
+    return count
+
+
+async def _chat(session: aiohttp.ClientSession, url: str, message: str, began: float) -> ChatRecord:
+    start = time.perf_counter()
+    payload = {"message": message, "session_id": f"load-{uuid.uuid4()}"}
+    status, trouble = 0, ""
+    body: Mapping[str, Any] = {}
+    try:
+        async with session.post(url, json=payload) as answer:
+            body = _object(await answer.read())
+            status = answer.status
+    except TimeoutError:
+        trouble = "timeout"
+    except aiohttp.ClientError as error:
+        trouble = type(error).__name__
+    return ChatRecord(
+        start=start - began,
+        status=status,
+        provider=str(body.get("provider") or body.get("fallback_source") or ""),
+        degraded=body.get("degraded") is True,
+        reason=trouble or str(body.get("reason") or ""),
+        seconds=time.perf_counter() - start,
+    )
+
+
+def _object(body: bytes) -> Mapping[str, Any]:
+    try:
+        value = json.loads(body)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}

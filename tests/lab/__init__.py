@@ -1,0 +1,1 @@
+"""Tests of the lab: the observed contract of VX11, literally."""
