@@ -1,0 +1,1 @@
+"""The decisions, pure: every method takes ``now`` and returns a value. Floor 1."""

@@ -1,0 +1,217 @@
+"""The circuit breaker of one target.
+
+Theory
+------
+Three states. *closed*: everybody passes, verdicts are tallied in a window. *open*: nobody passes until ``until``.
+*half_open*: at most ``permits`` probes are under way at once, and what they find decides.
+
+    closed    -- failure rate, slow-call rate or failures in a row reach their threshold --> open
+    open      -- its time is over (``tick``), or the target's window opened (``hint``)   --> half_open
+    half_open -- ``close_after`` good probes in a row                                    --> closed
+    half_open -- one failed or slow probe                                                --> open, for longer
+
+Whoever passes gets a ``Permit`` and settles it exactly once. Two properties of permits carry the machine:
+
+* *A permit has an epoch*, which every move of the breaker advances. A request that began before a trip and ends after it (a
+  straggler) says how the target was then. It is settled like any other, but decides nothing in an epoch that is not its own:
+  neither closes a half-open breaker nor trips it again.
+* *A permit expires* after ``lease`` seconds, which is longer than any attempt may take. A probe that vanished without being settled
+  frees its place, so half-open is never wedged; settled after that it is ignored.
+
+So permits out = permits settled or expired, whatever drivers do.
+
+Verdicts: success and degraded are good; retryable and fatal are failures; caller_error, misconfigured and ignored say nothing
+about the target's health and only give the permit back. A call is slow when it took at least ``slow_call.duration``, whatever came
+of it; so a client that leaves after that long still counts as a slow call, one that leaves early does not count.
+
+Open time grows with each trip in a row: base·multiplier^k, at most ``max``, spread by ±jitter around that so that replicas do
+not reopen together; the middle is lowered where the spread would pass ``max``. k starts again at 0 once the breaker has stayed closed
+for ``max``: a target that fails right after it was let in again has not recovered.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import NamedTuple
+
+from sidecar.core.draw import draw
+from sidecar.core.fact import BreakerMoved
+from sidecar.core.vocabulary import ANSWERS, FAILURES, Verdict
+from sidecar.core.window import window_for
+from sidecar.policy.model import BreakerPolicy
+
+
+class State(StrEnum):
+    CLOSED = "closed"
+    OPEN = "open"
+    HALF_OPEN = "half_open"
+
+
+class Permit(NamedTuple):
+    number: int
+    epoch: int
+    at: float
+    expires: float
+
+
+class Refusal(NamedTuple):
+    """``retry_after``: seconds until it is worth asking again, as far as can be known."""
+
+    retry_after: float
+
+
+class Breaker:
+    def __init__(self, policy: BreakerPolicy, target: str, *, lease: float, seed: int) -> None:
+        """``lease`` in seconds is longer than an attempt may take; ``seed`` and the epoch draw the jitter."""
+        self._policy = policy
+        self._target = target
+        self._lease = lease
+        self._seed = seed
+        self._window = window_for(policy.window)
+        self._out: dict[int, Permit] = {}  # oldest first
+        self._numbered = 0
+        self.state = State.CLOSED
+        self.epoch = 0
+        self.since: float | None = None  # when the state began; None: since ever
+        self.until = 0.0  # end of the open time
+        self._failures_in_row = 0
+        self._good_probes = 0
+        self._trips_in_row = 0
+
+    # -- passing --------------------------------------------------------------------------------------------------
+
+    def tick(self, now: float) -> BreakerMoved | None:
+        """What time alone does: leases run out, an open time ends. Called before ``refusal`` and ``admit``."""
+        while self._out and (oldest := next(iter(self._out.values()))).expires <= now:
+            del self._out[oldest.number]
+        if self.state is State.OPEN and now >= self.until:
+            return self._move(now, State.HALF_OPEN, "timer")
+        return None
+
+    def refusal(self, now: float) -> Refusal | None:
+        """What ``admit`` would refuse with, without taking a permit."""
+        if self.state is State.OPEN:
+            return Refusal(max(self.until - now, 0.0))
+        if self.state is State.HALF_OPEN:
+            probes = self._probes(now)
+            if len(probes) >= self._policy.half_open.permits:
+                return Refusal(max(min(probe.expires for probe in probes) - now, 0.0))
+        return None
+
+    def admit(self, now: float) -> Permit | Refusal:
+        refusal = self.refusal(now)
+        if refusal is not None:
+            return refusal
+        self._numbered += 1
+        permit = Permit(self._numbered, self.epoch, now, now + self._lease)
+        self._out[permit.number] = permit
+        return permit
+
+    def settle(self, now: float, permit: Permit, verdict: Verdict) -> BreakerMoved | None:
+        """Give a permit back with what became of it; the move this led to, if any."""
+        if self._out.pop(permit.number, None) is None or permit.expires <= now or permit.epoch != self.epoch:
+            return None
+        failed = verdict in FAILURES
+        slow = now - permit.at >= self._policy.slow_call.duration
+        if not failed and not slow and verdict not in ANSWERS:
+            return None
+        if self.state is State.HALF_OPEN:
+            return self._settle_probe(now, failed=failed, slow=slow)
+        self._window.add(now, failed=failed, slow=slow)
+        if failed:
+            self._failures_in_row += 1
+        elif verdict in ANSWERS:
+            self._failures_in_row = 0
+        why = self._tripped_by(now)
+        return self._trip(now, why) if why else None
+
+    # -- moved from outside ---------------------------------------------------------------------------------------
+
+    def hint(self, now: float) -> BreakerMoved | None:
+        """Something says the target is back (its power window opened): an open breaker may probe at once."""
+        return self._move(now, State.HALF_OPEN, "window_opened") if self.state is State.OPEN else None
+
+    def adopt(self, policy: BreakerPolicy, *, lease: float) -> None:
+        """Take new numbers. State, epoch and permits stay; the window stays unless it is another kind or size of window."""
+        if policy.window != self._policy.window:
+            self._window = window_for(policy.window)
+        self._policy = policy
+        self._lease = lease
+
+    # -- seen from outside ----------------------------------------------------------------------------------------
+
+    def outstanding(self, now: float) -> int:
+        """Permits neither settled nor expired."""
+        return sum(permit.expires > now for permit in self._out.values())
+
+    def view(self, now: float) -> dict[str, object]:
+        """State with its counts against their thresholds, for people."""
+        tally = self._window.tally(now)
+        policy = self._policy
+        return {
+            "state": self.state.value,
+            "epoch": self.epoch,
+            "for_seconds": None if self.since is None else round(now - self.since, 3),
+            "probe_in_seconds": round(max(self.until - now, 0.0), 3) if self.state is State.OPEN else None,
+            "calls": tally.calls,
+            "min_calls": policy.min_calls,
+            "failures": tally.failures,
+            "failure_rate": [tally.failures / tally.calls if tally.calls else 0.0, policy.failure_rate],
+            "slow_rate": [tally.slow / tally.calls if tally.calls else 0.0, policy.slow_call.rate],
+            "failures_in_row": [self._failures_in_row, policy.consecutive],
+            "good_probes": [self._good_probes, policy.half_open.close_after],
+            "permits_out": self.outstanding(now),
+        }
+
+    # -- the moves ------------------------------------------------------------------------------------------------
+
+    def _probes(self, now: float) -> list[Permit]:
+        return [permit for permit in self._out.values() if permit.epoch == self.epoch and permit.expires > now]
+
+    def _settle_probe(self, now: float, *, failed: bool, slow: bool) -> BreakerMoved | None:
+        if failed or slow:
+            return self._trip(now, "probe_failed" if failed else "slow_rate")
+        self._good_probes += 1
+        if self._good_probes < self._policy.half_open.close_after:
+            return None
+        self._window.clear()
+        return self._move(now, State.CLOSED, "recovered")
+
+    def _tripped_by(self, now: float) -> str | None:
+        policy = self._policy
+        if policy.consecutive and self._failures_in_row >= policy.consecutive:
+            return "consecutive"
+        tally = self._window.tally(now)
+        if tally.calls < policy.min_calls:
+            return None
+        # Divided, not multiplied: 14 of 25 is exactly the float 0.56, while 0.56 · 25 is a little more than 14.
+        if tally.failures and tally.failures / tally.calls >= policy.failure_rate:
+            return "failure_rate"
+        if tally.slow and tally.slow / tally.calls >= policy.slow_call.rate:
+            return "slow_rate"
+        return None
+
+    def _trip(self, now: float, why: str) -> BreakerMoved:
+        if self.state is State.CLOSED and (self.since is None or now - self.since >= self._policy.open.max):
+            self._trips_in_row = 0
+        open_for = self._open_time()
+        self._trips_in_row += 1
+        self.until = now + open_for
+        return self._move(now, State.OPEN, why, open_for)
+
+    def _open_time(self) -> float:
+        policy = self._policy.open
+        middle = policy.base
+        for _ in range(self._trips_in_row):  # a loop, because multiplier ** 10_000 overflows
+            if middle >= policy.max or policy.multiplier == 1:
+                break
+            middle *= policy.multiplier
+        middle = min(middle, policy.max / (1 + policy.jitter))
+        return middle * (1 + policy.jitter * (2 * draw(self._seed, self.epoch) - 1))
+
+    def _move(self, now: float, after: State, why: str, open_for: float | None = None) -> BreakerMoved:
+        before, self.state = self.state, after
+        self.since = now
+        self.epoch += 1
+        self._failures_in_row = self._good_probes = 0
+        return BreakerMoved(now, self._target, before.value, after.value, why, open_for)

@@ -1,0 +1,132 @@
+"""The engine: the policy in force, and what is remembered from call to call.
+
+Synchronous and without locks: every method runs from start to end on one thread, so each is atomic. A running plan keeps the policy it
+began with; the machines (breakers, limiters, budgets, latencies) are shared by old and new plans and survive a change of policy unless
+their own numbers changed.
+"""
+
+from __future__ import annotations
+
+from sidecar.core.breaker import Breaker
+from sidecar.core.budget import RetryBudget
+from sidecar.core.classify import Classifier
+from sidecar.core.dormancy import GOVERNED, Dormancy
+from sidecar.core.fact import CallBegan, DormancyHeard, Emit, EventHeard, PolicyAdopted, RateLimited
+from sidecar.core.limiter import Limiter
+from sidecar.core.plan import Call, Machines, Rung, Scene, plan_call
+from sidecar.core.rate import SlidingWindows
+from sidecar.core.record import LatencyRecord
+from sidecar.core.vocabulary import Event, Finish, Step
+from sidecar.policy.model import Policy, Target
+
+LEASE_MARGIN = 1.0  # seconds a breaker's permit outlives the client's patience
+
+
+class Plan:
+    """One call's plan with its funnel: everything it is told passes through ``send``, and is a fact."""
+
+    __slots__ = ("_call", "_emit", "_generator", "finish")
+
+    def __init__(self, now: float, call: Call, scene: Scene, emit: Emit) -> None:
+        self._call = call.number
+        self._emit = emit
+        self._generator = plan_call(now, call, scene, emit)
+        self.finish: Finish | None = None
+
+    def start(self) -> Step:
+        """The first step. Called once, before ``send``."""
+        return self._noted(next(self._generator))
+
+    def send(self, event: Event) -> Step:
+        """The step after ``event``. Raises StopIteration after the ``Finish``: there is nothing left to be told."""
+        self._emit(EventHeard(event.now, self._call, event))
+        return self._noted(self._generator.send(event))
+
+    def _noted(self, step: Step) -> Step:
+        if isinstance(step, Finish):
+            self.finish = step
+        return step
+
+
+class Engine:
+    def __init__(self, now: float, policy: Policy, *, revision: str, source: str, seed: int, emit: Emit) -> None:
+        """``seed`` decides every draw; ``revision`` and ``source`` say which policy and where it came from."""
+        self._emit = emit
+        self._seed = seed
+        self._machines: dict[str, Machines] = {}
+        self._lease = 0.0  # the longest so far: a plan that began under a more patient policy may still be running
+        self._sessions = SlidingWindows(policy.guards.max_sessions)
+        self._dormancy = Dormancy()
+        self.scene: Scene
+        self.adopt(now, policy, revision=revision, source=source)
+
+    def adopt(self, now: float, policy: Policy, *, revision: str, source: str) -> None:
+        """Put a policy in force for every call that begins from now on."""
+        self._lease = max(self._lease, policy.deadline.client + LEASE_MARGIN)
+        ladder = tuple(Rung(target, self._machines_for(target), Classifier(target)) for target in policy.ladder)
+        self._sessions.max_keys = policy.guards.max_sessions
+        self.scene = Scene(policy, ladder, self._dormancy, self._seed)
+        self.revision = revision
+        self._emit(PolicyAdopted(now, revision, source, policy))
+
+    def admit(self, now: float, key: bytes, *, anonymous: bool) -> float | None:
+        """The rate guard: None if the chat may pass, else seconds until one of this key may."""
+        guards = self.scene.policy.guards
+        rate = guards.anonymous_rate_limit if anonymous else guards.rate_limit
+        retry_after = self._sessions.admit(now, key, rate)
+        if retry_after is not None:
+            self._emit(RateLimited(now, retry_after, anonymous))
+        return retry_after
+
+    def begin(self, now: float, call: Call) -> Plan:
+        """The plan of a call that was admitted."""
+        self._emit(CallBegan(now, call.number, call.patience, call.correlation_id, self.revision))
+        return Plan(now, call, self.scene, self._emit)
+
+    def hear_dormancy(self, now: float, active: frozenset[str] | None) -> None:
+        """Take madre's power state: the active services, or None where it could not be read."""
+        self._emit(DormancyHeard(now, active))
+        if self._dormancy.hear(active) and self.scene.policy.dormant.mode != "ignore" and GOVERNED in self._machines:
+            moved = self._machines[GOVERNED].breaker.hint(now)
+            if moved:
+                self._emit(moved)
+
+    def balance(self, now: float, target: str) -> float:
+        """Retries that the budget of ``target`` could pay for now; 0 for a target that no policy has named."""
+        machines = self._machines.get(target)
+        return machines.budget.balance(now) if machines else 0.0
+
+    def view(self, now: float) -> dict[str, object]:
+        """The state of every target, for people."""
+        return {rung.target.name: self._view(now, rung) for rung in self.scene.ladder}
+
+    def _view(self, now: float, rung: Rung) -> dict[str, object]:
+        machines, limits = rung.machines, rung.target.limiter
+        return {
+            "breaker": machines.breaker.view(now),
+            "limiter": {
+                "in_flight": [machines.limiter.in_flight, limits.max_concurrent],
+                "queued": [machines.limiter.queued, limits.queue],
+            },
+            "retry_budget": [round(machines.budget.balance(now), 3), rung.target.retry_budget.burst],
+            "latency_p95_seconds": machines.latency.quantile(0.95),
+            "reserve_seconds": rung.reserve(),
+            "dormant": self._dormancy.off(rung.target.name),
+        }
+
+    def _machines_for(self, target: Target) -> Machines:
+        known = self._machines.get(target.name)
+        if known is not None:
+            known.breaker.adopt(target.breaker, lease=self._lease)
+            known.limiter.adopt(target.limiter)
+            known.budget.adopt(target.retry_budget)
+            return known
+        seed = self._seed ^ int.from_bytes(target.name.encode(), "big")
+        machines = Machines(
+            Breaker(target.breaker, target.name, lease=self._lease, seed=seed),
+            Limiter(target.limiter),
+            RetryBudget(target.retry_budget),
+            LatencyRecord(),
+        )
+        self._machines[target.name] = machines
+        return machines

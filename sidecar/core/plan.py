@@ -1,0 +1,329 @@
+"""How one chat is answered: the ladder, as a pure generator.
+
+The plan yields steps and is sent events; it never sleeps, logs, counts or does I/O. Whoever has the time drives it: the live driver with
+sockets, the replay with a heap, a test with a list. Read from top to bottom it is what happens to a call:
+
+    for each rung:  dormant?  time left?  breaker?  slot (maybe queue)?  permit?  -> Attempt -> classify, settle
+                    answered -> Finish;  may be retried and is paid for -> Backoff, same rung;  else -> next rung
+    below the last: Finish with the own answer
+
+Every step is answered by exactly one event: ``Attempt`` by ``Answered``, ``Backoff`` and ``Queue`` by ``Woke``, and any of them by
+``Abandoned`` instead, when the client left. After ``Finish`` there is nothing more to send. What is held (slot, permit,
+retry budget) is given back before the next step that does not need it, also when the client leaves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import NamedTuple
+
+from sidecar.core.backoff import backoff
+from sidecar.core.breaker import Breaker, Permit, Refusal
+from sidecar.core.budget import RetryBudget
+from sidecar.core.classify import Classifier
+from sidecar.core.deadline import MIN_ATTEMPT, Deadline
+from sidecar.core.dormancy import Dormancy
+from sidecar.core.draw import draw
+from sidecar.core.fact import AttemptEnded, AttemptStarted, CallEnded, Emit, FellBack, Refused, Retried, RetryDenied
+from sidecar.core.limiter import Limiter
+from sidecar.core.record import LatencyRecord
+from sidecar.core.vocabulary import (
+    ANSWERS,
+    UNSENT,
+    Abandoned,
+    Answered,
+    Attempt,
+    Backoff,
+    Binding,
+    ErrorKind,
+    Event,
+    Finish,
+    Outcome,
+    Queue,
+    Reason,
+    Step,
+    Ticket,
+    Verdict,
+    Woke,
+)
+from sidecar.policy.model import Policy, Target
+
+RESERVE_LEAST, RESERVE_MOST = 0.3, 1.5  # seconds: what `reserve: auto` stays within
+
+
+class Call(NamedTuple):
+    """One chat, as far as the core may know it.
+
+    ``number`` is unique and seeds the call's draws; ``patience`` is seconds until the answer must leave.
+    """
+
+    number: int
+    patience: float
+    correlation_id: str = ""
+
+
+class Machines(NamedTuple):
+    """What is remembered of a target from call to call. Survives a change of policy."""
+
+    breaker: Breaker
+    limiter: Limiter
+    budget: RetryBudget
+    latency: LatencyRecord
+
+
+class Rung(NamedTuple):
+    """One target under one policy."""
+
+    target: Target
+    machines: Machines
+    classify: Classifier
+
+    def reserve(self) -> float:
+        """Seconds that the rungs above keep back for this one."""
+        if self.target.reserve is not None:
+            return self.target.reserve
+        observed = self.machines.latency.quantile(0.95)
+        return RESERVE_MOST if observed is None else min(max(observed, RESERVE_LEAST), RESERVE_MOST)
+
+
+class Scene(NamedTuple):
+    """What a call meets: the policy it began with, and the machines as they are."""
+
+    policy: Policy
+    ladder: tuple[Rung, ...]
+    dormancy: Dormancy
+    seed: int
+
+
+class _Left(NamedTuple):
+    """The client left: nobody needs an answer."""
+
+
+class _Given(NamedTuple):
+    """A target answered."""
+
+    attempt: int
+    waiting: bool
+
+
+_Plan = Generator[Step, Event, Finish]
+_Asked = Generator[Step, Event, "_Given | _Left | Reason"]
+_Entered = Generator[Step, Event, "Ticket | _Left | Reason"]
+_Tried = Generator[Step, Event, "tuple[Outcome, Verdict] | _Left | Reason"]
+
+
+class _Course:
+    """Where one call stands: its clock (the time of the last event), its deadline, its attempts."""
+
+    __slots__ = ("attempts", "call", "deadline", "emit", "first_reason", "now", "scene", "shortened")
+
+    def __init__(self, now: float, call: Call, scene: Scene, emit: Emit) -> None:
+        patience = scene.policy.deadline
+        self.now = now
+        self.call = call
+        self.scene = scene
+        self.emit = emit
+        self.attempts = 0
+        self.first_reason: Reason | None = None  # why the primary did not answer
+        self.deadline = Deadline(now + call.patience)
+        self.shortened = call.patience < patience.client - patience.margin
+
+
+def plan_call(now: float, call: Call, scene: Scene, emit: Emit) -> _Plan:
+    """The plan of one call. The last step it yields is a ``Finish``, always, and it returns the same."""
+    course = _Course(now, call, scene, emit)
+    finish = yield from _descend(course)
+    emit(CallEnded(course.now, call.number, course.now - now, finish, course.first_reason, course.attempts))
+    yield finish
+    return finish
+
+
+def _descend(course: _Course) -> Generator[Step, Event, Finish]:
+    """Down the ladder until somebody answers."""
+    scene = course.scene
+    for depth, rung in enumerate(scene.ladder):
+        reserved = sum(below.reserve() for below in scene.ladder[depth + 1 :])
+        result = yield from _ask(course, rung, reserved)
+        if isinstance(result, _Left):
+            return Finish(None, None, degraded=False, reason=None, abandoned=True)
+        if isinstance(result, _Given):
+            reason = Reason.WAITING if result.waiting else course.first_reason
+            return Finish(rung.target.name, result.attempt, degraded=reason is not None, reason=reason)
+        course.first_reason = course.first_reason or result
+        course.emit(FellBack(course.now, course.call.number, rung.target.name, result))
+        if result not in scene.policy.fallback.on:
+            break
+    provider = "local" if scene.policy.fallback.local == "answer" else None
+    return Finish(provider, None, degraded=True, reason=course.first_reason)
+
+
+def _ask(course: _Course, rung: Rung, reserved: float) -> _Asked:
+    """Everything that happens on one rung: the first attempt and its retries."""
+    target, machines = rung.target, rung.machines
+    retries = 0
+    failed_for: Reason | None = (
+        None  # why the attempt before a retry failed: that, not the retry's refusal, is the reason
+    )
+    while True:
+        sent_before = course.attempts
+        result = yield from _try(course, rung, reserved, first=retries == 0)
+        if isinstance(result, _Left | Reason):
+            if retries and course.attempts == sent_before:
+                machines.budget.refund(course.now)  # the retry was paid for and never sent
+            return result if failed_for is None or isinstance(result, _Left) else failed_for
+        outcome, verdict = result
+        if verdict in ANSWERS:
+            return _Given(course.attempts, waiting=verdict is Verdict.DEGRADED)
+        retries += 1
+        failed_for = _reason(outcome, verdict)
+        delay = _retry_delay(course, rung, reserved, result, retries)
+        if isinstance(delay, Reason):
+            return delay
+        if isinstance((yield from _hear(course, Backoff(target.name, delay))), Abandoned):
+            machines.budget.refund(course.now)
+            return _Left()
+
+
+def _try(course: _Course, rung: Rung, reserved: float, *, first: bool) -> _Tried:
+    """One attempt, if dormancy, time, breaker and limiter let it through."""
+    entered = yield from _enter(course, rung, reserved)
+    if not isinstance(entered, Ticket):
+        return entered
+    return (yield from _attempt(course, rung, reserved, entered, first=first))
+
+
+def _enter(course: _Course, rung: Rung, reserved: float) -> _Entered:
+    """Past dormancy, breaker and limiter; a granted ticket, or why not."""
+    target, machines = rung.target, rung.machines
+    if course.scene.dormancy.forbids(target.name, course.scene.policy.dormant):
+        return _refuse(course, target, Reason.DORMANT)
+    share = course.deadline.share(course.now, reserved)
+    if share < MIN_ATTEMPT:
+        return _refuse(course, target, Reason.TIMEOUT)
+    _tick(course, rung)
+    refusal = machines.breaker.refusal(course.now)
+    if refusal:  # before the queue: waiting for a target that would refuse helps nobody
+        return _refuse(course, target, Reason.OPEN, refusal.retry_after)
+    ticket = machines.limiter.enter(course.now)
+    if ticket is None:
+        return _refuse(course, target, Reason.LIMITED)
+    if not ticket.granted:
+        return (yield from _queue(course, rung, ticket, min(target.limiter.queue_timeout, share)))
+    return ticket
+
+
+def _queue(course: _Course, rung: Rung, ticket: Ticket, timeout: float) -> _Entered:
+    """Wait for a slot as long as policy and deadline allow."""
+    limiter, target = rung.machines.limiter, rung.target
+    event = yield from _hear(course, Queue(target.name, ticket, timeout))
+    if isinstance(event, Woke) and ticket.granted:
+        _tick(course, rung)
+        return ticket
+    limiter.leave(course.now, ticket)
+    return _Left() if isinstance(event, Abandoned) else _refuse(course, target, Reason.LIMITED)
+
+
+def _attempt(course: _Course, rung: Rung, reserved: float, ticket: Ticket, *, first: bool) -> _Tried:
+    """One request to the target, holding a slot and a permit exactly as long as it lasts."""
+    target, machines = rung.target, rung.machines
+    timeout, binding = course.deadline.attempt(course.now, target.timeouts.attempt, reserved)
+    in_time = course.deadline.share(course.now, reserved) >= MIN_ATTEMPT
+    permit = machines.breaker.admit(course.now) if in_time else Reason.TIMEOUT
+    if not isinstance(permit, Permit):  # the breaker moved, or the time ran out, while this call was queued
+        machines.limiter.leave(course.now, ticket)
+        if isinstance(permit, Refusal):
+            return _refuse(course, target, Reason.OPEN, permit.retry_after)
+        return _refuse(course, target, permit)
+    if first:
+        machines.budget.deposit(course.now)
+    course.attempts += 1
+    number, began = course.attempts, course.now
+    course.emit(AttemptStarted(began, course.call.number, target.name, number, timeout, binding))
+    event = yield from _hear(course, Attempt(target.name, number, timeout, target.timeouts.connect, binding))
+    machines.limiter.leave(course.now, ticket)
+    seconds = course.now - began
+    outcome = event.outcome if isinstance(event, Answered) else None
+    verdict = Verdict.IGNORED if outcome is None else _judge(course, rung, outcome, seconds, binding)
+    moved = machines.breaker.settle(course.now, permit, verdict)
+    course.emit(AttemptEnded(course.now, course.call.number, target.name, number, seconds, outcome, verdict, binding))
+    if moved:
+        course.emit(moved)
+    return _Left() if outcome is None else (outcome, verdict)
+
+
+def _tick(course: _Course, rung: Rung) -> None:
+    moved = rung.machines.breaker.tick(course.now)
+    if moved:
+        course.emit(moved)
+
+
+def _judge(course: _Course, rung: Rung, outcome: Outcome, seconds: float, binding: Binding) -> Verdict:
+    """Classify, with what only the plan knows: dormancy, and how much patience this client had."""
+    if course.scene.dormancy.explains(rung.target.name, course.scene.policy.dormant, outcome):
+        return Verdict.IGNORED
+    verdict = rung.classify(outcome)
+    timed_out = outcome.error is ErrorKind.TIMEOUT
+    cut_short = course.shortened and binding is Binding.DEADLINE and seconds < rung.target.breaker.slow_call.duration
+    if timed_out and cut_short:
+        # A client may shorten its patience; that the target missed it must not open the breaker for everybody else.
+        return Verdict.IGNORED
+    if verdict in ANSWERS:
+        rung.machines.latency.observe(seconds)
+    elif timed_out:
+        # How long it would have taken nobody knows. Recorded at its own length, an attempt cut off by a small reserve would
+        # keep that reserve small and so be cut off again, for ever.
+        rung.machines.latency.observe(max(seconds, RESERVE_MOST))
+    return verdict
+
+
+def _retry_delay(
+    course: _Course, rung: Rung, reserved: float, result: tuple[Outcome, Verdict], retry: int
+) -> float | Reason:
+    """Seconds until the target is asked again, paid for; or the reason to leave it."""
+    target, machines, call = rung.target, rung.machines, course.call.number
+    outcome, verdict = result
+    reason = _reason(outcome, verdict)
+    if verdict is not Verdict.RETRYABLE:
+        return reason
+    u = draw(course.scene.seed, call, course.attempts)
+    delay = backoff(target.retry.backoff, retry, u, outcome.retry_after)
+    why = None
+    if retry >= target.retry.max_attempts:
+        why = "attempts"
+    elif outcome.sent and target.effects == "unsafe" and target.retry.only_if_unsent:
+        why = "effects"
+    elif (refusal := machines.breaker.refusal(course.now)) and refusal.retry_after > delay:
+        why = "open"  # this failure, or another call's, opened the breaker: after the wait it would only refuse
+    elif course.deadline.share(course.now, reserved) < delay + MIN_ATTEMPT:
+        why = "deadline"
+    elif not machines.budget.withdraw(course.now):
+        why = "budget"
+    if why is not None:
+        course.emit(RetryDenied(course.now, call, target.name, why))
+        return Reason.BUDGET if why == "budget" else reason
+    cause = outcome.error.value if outcome.error else str(outcome.status)
+    course.emit(Retried(course.now, call, target.name, delay, cause, machines.budget.balance(course.now)))
+    return delay
+
+
+def _reason(outcome: Outcome, verdict: Verdict) -> Reason:
+    if verdict is Verdict.MISCONFIGURED:
+        return Reason.MISCONFIGURED
+    if verdict is Verdict.CALLER_ERROR:
+        return Reason.CALLER_ERROR
+    if outcome.error is ErrorKind.TIMEOUT:
+        return Reason.TIMEOUT
+    # An unsent request is ignored only where the power state explained it.
+    return Reason.DORMANT if verdict is Verdict.IGNORED and outcome.error in UNSENT else Reason.FAILURE
+
+
+def _refuse(course: _Course, target: Target, reason: Reason, retry_after: float | None = None) -> Reason:
+    course.emit(Refused(course.now, course.call.number, target.name, reason, retry_after))
+    return reason
+
+
+def _hear(course: _Course, step: Step) -> Generator[Step, Event, Event]:
+    """Yield a step; the event that answers it sets the clock."""
+    event = yield step
+    course.now = event.now
+    return event

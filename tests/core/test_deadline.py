@@ -1,0 +1,45 @@
+"""The deadline: what an attempt gets, and what bounds it."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sidecar.core.deadline import Deadline
+from sidecar.core.vocabulary import Binding
+
+DEADLINE = Deadline(10.0)
+
+
+@pytest.mark.parametrize(
+    ("now", "own", "reserved", "timeout", "binding"),
+    [
+        (6.0, None, 0.0, 4.0, Binding.DEADLINE),
+        (6.0, None, 1.5, 2.5, Binding.DEADLINE),
+        (6.0, 1.0, 1.5, 1.0, Binding.ATTEMPT),
+        (6.0, 2.5, 1.5, 2.5, Binding.ATTEMPT),
+        (6.0, 3.0, 1.5, 2.5, Binding.DEADLINE),
+        (6.0, None, 2.0, 2.0, Binding.DEADLINE),
+        (6.0, None, 3.0, 2.0, Binding.DEADLINE),  # those below keep back at most half
+        (9.0, None, 1.5, 0.5, Binding.DEADLINE),
+        (10.0, None, 1.5, 0.0, Binding.DEADLINE),
+        (11.0, None, 1.5, -0.5, Binding.DEADLINE),
+    ],
+)
+def test_an_attempt_gets_its_own_timeout_or_what_the_targets_below_leave(now, own, reserved, timeout, binding):
+    assert DEADLINE.attempt(now, own, reserved) == (timeout, binding)
+
+
+def test_the_worked_example_of_five_seconds():
+    assert Deadline(4.75).attempt(0.0, None, 1.5) == (3.25, Binding.DEADLINE)
+
+
+@given(st.floats(0, 10), st.one_of(st.none(), st.floats(0.001, 20)), st.floats(0, 20))
+def test_no_attempt_may_outlast_the_deadline_nor_take_more_than_its_own_timeout(now, own, reserved):
+    timeout, binding = DEADLINE.attempt(now, own, reserved)
+    assert now + timeout <= DEADLINE.at + 1e-9
+    assert timeout >= min(own or 10.0, DEADLINE.share(now, 99.0))
+    assert (binding is Binding.ATTEMPT) == (
+        own is not None and timeout == own and own <= DEADLINE.attempt(now, None, reserved)[0]
+    )
