@@ -20,6 +20,9 @@ Whoever passes gets a ``Permit`` and settles it exactly once. Two properties of 
 
 So permits out = permits settled or expired, whatever drivers do.
 
+Two more states are an operator's: *forced_open* refuses everybody, *forced_closed* lets everybody pass and never trips, whatever time
+and verdicts say. Released, the first begins again with a probe, the second with an empty window.
+
 Verdicts: success and degraded are good; retryable and fatal are failures; caller_error, misconfigured and ignored say nothing
 about the target's health and only give the permit back. A call is slow when it took at least ``slow_call.duration``, whatever came
 of it; so a client that leaves after that long still counts as a slow call, one that leaves early does not count.
@@ -45,6 +48,12 @@ class State(StrEnum):
     CLOSED = "closed"
     OPEN = "open"
     HALF_OPEN = "half_open"
+    FORCED_OPEN = "forced_open"
+    FORCED_CLOSED = "forced_closed"
+
+
+FORCED = frozenset({State.FORCED_OPEN, State.FORCED_CLOSED})
+UNTIL_RELEASED = 60.0  # seconds: what a held breaker says about when to ask again; nobody knows
 
 
 class Permit(NamedTuple):
@@ -92,6 +101,8 @@ class Breaker:
         """What ``admit`` would refuse with, without taking a permit."""
         if self.state is State.OPEN:
             return Refusal(max(self.until - now, 0.0))
+        if self.state is State.FORCED_OPEN:
+            return Refusal(UNTIL_RELEASED)
         if self.state is State.HALF_OPEN:
             probes = self._probes(now)
             if len(probes) >= self._policy.half_open.permits:
@@ -122,7 +133,7 @@ class Breaker:
             self._failures_in_row += 1
         elif verdict in ANSWERS:
             self._failures_in_row = 0
-        why = self._tripped_by(now)
+        why = self._tripped_by(now) if self.state is State.CLOSED else None
         return self._trip(now, why) if why else None
 
     # -- moved from outside ---------------------------------------------------------------------------------------
@@ -130,6 +141,15 @@ class Breaker:
     def hint(self, now: float) -> BreakerMoved | None:
         """Something says the target is back (its power window opened): an open breaker may probe at once."""
         return self._move(now, State.HALF_OPEN, "window_opened") if self.state is State.OPEN else None
+
+    def force(self, now: float, state: State | None) -> BreakerMoved | None:
+        """Hold the breaker in one of ``FORCED``, or release it with None."""
+        if state is self.state or (state is None and self.state not in FORCED):
+            return None
+        if state is not None:
+            return self._move(now, state, "override")
+        self._window.clear()
+        return self._move(now, State.HALF_OPEN if self.state is State.FORCED_OPEN else State.CLOSED, "override_ended")
 
     def adopt(self, policy: BreakerPolicy, *, lease: float) -> None:
         """Take new numbers. State, epoch and permits stay; the window stays unless it is another kind or size of window."""

@@ -18,14 +18,20 @@ class Deadline(NamedTuple):
 
     at: float
 
-    def share(self, now: float, reserved: float) -> float:
-        """Seconds a target may take of what is left, be it in its queue, between its attempts or for an answer."""
-        left = self.at - now
-        return left - min(reserved, left * MAX_RESERVED)
+    def part(self, now: float, reserved: float) -> Deadline:
+        """The deadline of one target that is turned to now: this one, less what is kept back for those below it.
 
-    def attempt(self, now: float, own: float | None, reserved: float) -> tuple[float, Binding]:
-        """Seconds an attempt may take, and what bounds it: its ``own`` timeout or what is left minus ``reserved``."""
-        shared = self.share(now, reserved)
-        if own is not None and own <= shared:
+        Taken once per target and not again for each of its retries, which would eat the reserve half by half.
+        """
+        left = self.at - now
+        return Deadline(self.at - min(reserved, max(left, 0.0) * MAX_RESERVED))
+
+    def left(self, now: float) -> float:
+        return self.at - now
+
+    def attempt(self, now: float, own: float | None) -> tuple[float, Binding]:
+        """Seconds an attempt may take, and what bounds it: its ``own`` timeout or what is left."""
+        left = self.at - now
+        if own is not None and own <= left:
             return own, Binding.ATTEMPT
-        return shared, Binding.DEADLINE
+        return left, Binding.DEADLINE

@@ -7,16 +7,16 @@ their own numbers changed.
 
 from __future__ import annotations
 
-from sidecar.core.breaker import Breaker
+from sidecar.core.breaker import Breaker, State
 from sidecar.core.budget import RetryBudget
 from sidecar.core.classify import Classifier
 from sidecar.core.dormancy import GOVERNED, Dormancy
-from sidecar.core.fact import CallBegan, DormancyHeard, Emit, EventHeard, PolicyAdopted, RateLimited
+from sidecar.core.fact import CallBegan, DormancyHeard, Emit, EventHeard, Overridden, PolicyAdopted, RateLimited
 from sidecar.core.limiter import Limiter
 from sidecar.core.plan import Call, Machines, Rung, Scene, plan_call
 from sidecar.core.rate import SlidingWindows
 from sidecar.core.record import LatencyRecord
-from sidecar.core.vocabulary import Event, Finish, Step
+from sidecar.core.vocabulary import Event, Finish, Override, Step
 from sidecar.policy.model import Policy, Target
 
 LEASE_MARGIN = 1.0  # seconds a breaker's permit outlives the client's patience
@@ -57,6 +57,7 @@ class Engine:
         self._lease = 0.0  # the longest so far: a plan that began under a more patient policy may still be running
         self._sessions = SlidingWindows(policy.guards.max_sessions)
         self._dormancy = Dormancy()
+        self._off: set[str] = set()  # targets that an override has switched off
         self.scene: Scene
         self.adopt(now, policy, revision=revision, source=source)
 
@@ -65,7 +66,7 @@ class Engine:
         self._lease = max(self._lease, policy.deadline.client + LEASE_MARGIN)
         ladder = tuple(Rung(target, self._machines_for(target), Classifier(target)) for target in policy.ladder)
         self._sessions.max_keys = policy.guards.max_sessions
-        self.scene = Scene(policy, ladder, self._dormancy, self._seed)
+        self.scene = Scene(policy, ladder, self._dormancy, self._off, self._seed)
         self.revision = revision
         self._emit(PolicyAdopted(now, revision, source, policy))
 
@@ -91,6 +92,22 @@ class Engine:
             if moved:
                 self._emit(moved)
 
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The names of the ladder in force."""
+        return tuple(rung.target.name for rung in self.scene.ladder)
+
+    def override(self, now: float, target: str, override: Override | None) -> None:
+        """Let an operator's decision about a target hold until the next one; None ends it. KeyError for an unknown target."""
+        machines = self._machines[target]
+        self._emit(Overridden(now, target, override))
+        self._off.discard(target)
+        if override is Override.OFF:
+            self._off.add(target)
+        moved = machines.breaker.force(now, None if override in (None, Override.OFF) else State(override))
+        if moved:
+            self._emit(moved)
+
     def balance(self, now: float, target: str) -> float:
         """Retries that the budget of ``target`` could pay for now; 0 for a target that no policy has named."""
         machines = self._machines.get(target)
@@ -112,6 +129,7 @@ class Engine:
             "latency_p95_seconds": machines.latency.quantile(0.95),
             "reserve_seconds": rung.reserve(),
             "dormant": self._dormancy.off(rung.target.name),
+            "off": rung.target.name in self._off,
         }
 
     def _machines_for(self, target: Target) -> Machines:

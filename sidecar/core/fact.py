@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from sidecar.core.vocabulary import Binding, Event, Finish, Outcome, Reason, Verdict
+from sidecar.core.vocabulary import Binding, Event, Finish, Outcome, Override, Reason, Verdict
 from sidecar.policy.model import Policy
 
 
@@ -94,7 +94,10 @@ class FellBack(NamedTuple):
 
 
 class BreakerMoved(NamedTuple):
-    """``why`` is what moved it: failure_rate, consecutive, slow_rate, probe_failed, recovered, timer, window_opened."""
+    """A breaker changed its state.
+
+    ``why`` is failure_rate, consecutive, slow_rate, probe_failed, recovered, timer, window_opened, override or override_ended.
+    """
 
     at: float
     target: str
@@ -120,6 +123,14 @@ class DormancyHeard(NamedTuple):
 
     at: float
     active: frozenset[str] | None
+
+
+class Overridden(NamedTuple):
+    """Input of the engine: an operator decided about a target; ``override`` is None when that is over."""
+
+    at: float
+    target: str
+    override: Override | None
 
 
 class PolicyAdopted(NamedTuple):
@@ -197,6 +208,6 @@ class MessageRefused(NamedTuple):
 
 Fact = (
     CallBegan | EventHeard | AttemptStarted | AttemptEnded | Retried | RetryDenied | Refused | FellBack | BreakerMoved | CallEnded
-    | DormancyHeard | PolicyAdopted | ReloadEnded | RateLimited | ChatRejected | ChatServed | RelayEnded | MessageRefused
+    | DormancyHeard | Overridden | PolicyAdopted | ReloadEnded | RateLimited | ChatRejected | ChatServed | RelayEnded | MessageRefused
 )  # fmt: skip
 Emit = Callable[[Fact], None]

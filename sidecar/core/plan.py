@@ -3,7 +3,7 @@
 The plan yields steps and is sent events; it never sleeps, logs, counts or does I/O. Whoever has the time drives it: the live driver with
 sockets, the replay with a heap, a test with a list. Read from top to bottom it is what happens to a call:
 
-    for each rung:  dormant?  time left?  breaker?  slot (maybe queue)?  permit?  -> Attempt -> classify, settle
+    for each rung:  off?  dormant?  time left?  breaker?  slot (maybe queue)?  permit?  -> Attempt -> classify, settle
                     answered -> Finish;  may be retried and is paid for -> Backoff, same rung;  else -> next rung
     below the last: Finish with the own answer
 
@@ -14,7 +14,7 @@ retry budget) is given back before the next step that does not need it, also whe
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Container, Generator
 from typing import NamedTuple
 
 from sidecar.core.backoff import backoff
@@ -49,6 +49,7 @@ from sidecar.core.vocabulary import (
 from sidecar.policy.model import Policy, Target
 
 RESERVE_LEAST, RESERVE_MOST = 0.3, 1.5  # seconds: what `reserve: auto` stays within
+SUSPICIOUS = 0.5  # share of a slow call after which silence counts against a target even if the client was impatient
 
 
 class Call(NamedTuple):
@@ -92,6 +93,7 @@ class Scene(NamedTuple):
     policy: Policy
     ladder: tuple[Rung, ...]
     dormancy: Dormancy
+    off: Container[str]  # targets an operator has switched off, as they are now
     seed: int
 
 
@@ -143,7 +145,7 @@ def _descend(course: _Course) -> Generator[Step, Event, Finish]:
     scene = course.scene
     for depth, rung in enumerate(scene.ladder):
         reserved = sum(below.reserve() for below in scene.ladder[depth + 1 :])
-        result = yield from _ask(course, rung, reserved)
+        result = yield from _ask(course, rung, course.deadline.part(course.now, reserved))
         if isinstance(result, _Left):
             return Finish(None, None, degraded=False, reason=None, abandoned=True)
         if isinstance(result, _Given):
@@ -151,22 +153,23 @@ def _descend(course: _Course) -> Generator[Step, Event, Finish]:
             return Finish(rung.target.name, result.attempt, degraded=reason is not None, reason=reason)
         course.first_reason = course.first_reason or result
         course.emit(FellBack(course.now, course.call.number, rung.target.name, result))
-        if result not in scene.policy.fallback.on:
+        if result not in (
+            *scene.policy.fallback.on,
+            Reason.OFF,
+        ):  # what an operator switched off is no question of policy
             break
     provider = "local" if scene.policy.fallback.local == "answer" else None
     return Finish(provider, None, degraded=True, reason=course.first_reason)
 
 
-def _ask(course: _Course, rung: Rung, reserved: float) -> _Asked:
-    """Everything that happens on one rung: the first attempt and its retries."""
+def _ask(course: _Course, rung: Rung, until: Deadline) -> _Asked:
+    """Everything that happens on one rung, ``until`` its part of the deadline: the first attempt and its retries."""
     target, machines = rung.target, rung.machines
     retries = 0
-    failed_for: Reason | None = (
-        None  # why the attempt before a retry failed: that, not the retry's refusal, is the reason
-    )
+    failed_for: Reason | None = None  # why the attempt before the retry failed: that is the reason, not a refused retry
     while True:
         sent_before = course.attempts
-        result = yield from _try(course, rung, reserved, first=retries == 0)
+        result = yield from _try(course, rung, until, first=retries == 0)
         if isinstance(result, _Left | Reason):
             if retries and course.attempts == sent_before:
                 machines.budget.refund(course.now)  # the retry was paid for and never sent
@@ -176,7 +179,7 @@ def _ask(course: _Course, rung: Rung, reserved: float) -> _Asked:
             return _Given(course.attempts, waiting=verdict is Verdict.DEGRADED)
         retries += 1
         failed_for = _reason(outcome, verdict)
-        delay = _retry_delay(course, rung, reserved, result, retries)
+        delay = _retry_delay(course, rung, until, result, retries)
         if isinstance(delay, Reason):
             return delay
         if isinstance((yield from _hear(course, Backoff(target.name, delay))), Abandoned):
@@ -184,21 +187,23 @@ def _ask(course: _Course, rung: Rung, reserved: float) -> _Asked:
             return _Left()
 
 
-def _try(course: _Course, rung: Rung, reserved: float, *, first: bool) -> _Tried:
+def _try(course: _Course, rung: Rung, until: Deadline, *, first: bool) -> _Tried:
     """One attempt, if dormancy, time, breaker and limiter let it through."""
-    entered = yield from _enter(course, rung, reserved)
+    entered = yield from _enter(course, rung, until)
     if not isinstance(entered, Ticket):
         return entered
-    return (yield from _attempt(course, rung, reserved, entered, first=first))
+    return (yield from _attempt(course, rung, until, entered, first=first))
 
 
-def _enter(course: _Course, rung: Rung, reserved: float) -> _Entered:
-    """Past dormancy, breaker and limiter; a granted ticket, or why not."""
+def _enter(course: _Course, rung: Rung, until: Deadline) -> _Entered:
+    """Past override, dormancy, breaker and limiter; a granted ticket, or why not."""
     target, machines = rung.target, rung.machines
+    if target.name in course.scene.off:
+        return _refuse(course, target, Reason.OFF)
     if course.scene.dormancy.forbids(target.name, course.scene.policy.dormant):
         return _refuse(course, target, Reason.DORMANT)
-    share = course.deadline.share(course.now, reserved)
-    if share < MIN_ATTEMPT:
+    left = until.left(course.now)
+    if left < MIN_ATTEMPT:
         return _refuse(course, target, Reason.TIMEOUT)
     _tick(course, rung)
     refusal = machines.breaker.refusal(course.now)
@@ -208,7 +213,7 @@ def _enter(course: _Course, rung: Rung, reserved: float) -> _Entered:
     if ticket is None:
         return _refuse(course, target, Reason.LIMITED)
     if not ticket.granted:
-        return (yield from _queue(course, rung, ticket, min(target.limiter.queue_timeout, share)))
+        return (yield from _queue(course, rung, ticket, min(target.limiter.queue_timeout, left)))
     return ticket
 
 
@@ -223,11 +228,11 @@ def _queue(course: _Course, rung: Rung, ticket: Ticket, timeout: float) -> _Ente
     return _Left() if isinstance(event, Abandoned) else _refuse(course, target, Reason.LIMITED)
 
 
-def _attempt(course: _Course, rung: Rung, reserved: float, ticket: Ticket, *, first: bool) -> _Tried:
+def _attempt(course: _Course, rung: Rung, until: Deadline, ticket: Ticket, *, first: bool) -> _Tried:
     """One request to the target, holding a slot and a permit exactly as long as it lasts."""
     target, machines = rung.target, rung.machines
-    timeout, binding = course.deadline.attempt(course.now, target.timeouts.attempt, reserved)
-    in_time = course.deadline.share(course.now, reserved) >= MIN_ATTEMPT
+    timeout, binding = until.attempt(course.now, target.timeouts.attempt)
+    in_time = until.left(course.now) >= MIN_ATTEMPT
     permit = machines.breaker.admit(course.now) if in_time else Reason.TIMEOUT
     if not isinstance(permit, Permit):  # the breaker moved, or the time ran out, while this call was queued
         machines.limiter.leave(course.now, ticket)
@@ -263,7 +268,8 @@ def _judge(course: _Course, rung: Rung, outcome: Outcome, seconds: float, bindin
         return Verdict.IGNORED
     verdict = rung.classify(outcome)
     timed_out = outcome.error is ErrorKind.TIMEOUT
-    cut_short = course.shortened and binding is Binding.DEADLINE and seconds < rung.target.breaker.slow_call.duration
+    suspicious = rung.target.breaker.slow_call.duration * SUSPICIOUS
+    cut_short = course.shortened and binding is Binding.DEADLINE and seconds < suspicious
     if timed_out and cut_short:
         # A client may shorten its patience; that the target missed it must not open the breaker for everybody else.
         return Verdict.IGNORED
@@ -277,7 +283,7 @@ def _judge(course: _Course, rung: Rung, outcome: Outcome, seconds: float, bindin
 
 
 def _retry_delay(
-    course: _Course, rung: Rung, reserved: float, result: tuple[Outcome, Verdict], retry: int
+    course: _Course, rung: Rung, until: Deadline, result: tuple[Outcome, Verdict], retry: int
 ) -> float | Reason:
     """Seconds until the target is asked again, paid for; or the reason to leave it."""
     target, machines, call = rung.target, rung.machines, course.call.number
@@ -294,7 +300,7 @@ def _retry_delay(
         why = "effects"
     elif (refusal := machines.breaker.refusal(course.now)) and refusal.retry_after > delay:
         why = "open"  # this failure, or another call's, opened the breaker: after the wait it would only refuse
-    elif course.deadline.share(course.now, reserved) < delay + MIN_ATTEMPT:
+    elif until.left(course.now) < delay + MIN_ATTEMPT:
         why = "deadline"
     elif not machines.budget.withdraw(course.now):
         why = "budget"

@@ -54,9 +54,18 @@ class Reason(StrEnum):
     BUDGET = "budget"  # a retry was due, and the retry budget was empty
     LIMITED = "limited"  # no slot, and no room or patience in the queue
     DORMANT = "dormant"  # off by power policy
+    OFF = "off"  # switched off by an operator's override
     MISCONFIGURED = "misconfigured"
     CALLER_ERROR = "caller_error"
     WAITING = "waiting"  # answered, but the answerer waits for a confirmation
+
+
+class Override(StrEnum):
+    """What an operator may decide about a target for a while."""
+
+    FORCED_OPEN = "forced_open"  # its breaker refuses everybody
+    FORCED_CLOSED = "forced_closed"  # its breaker lets everybody pass
+    OFF = "off"  # it is not asked; its breaker goes on as it is
 
 
 class Binding(StrEnum):

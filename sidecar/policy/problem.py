@@ -37,7 +37,7 @@ class Problem(NamedTuple):
         return f"{self.place}: {subject}{self.message}"
 
 
-class PolicyError(Exception):
+class PolicyError(ValueError):
     """Everything that is wrong with a policy, in the order of its files, each problem once."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:

@@ -51,6 +51,10 @@ Status = Annotated[int, Field(ge=100, le=599)]
 BodyValues = Annotated[tuple[str, ...], Listed]
 
 
+TEXT = frozenset({"reply", "content", "response", "message", "messages", "actions", "reasoning"})
+"""Members of answers that hold what people or models wrote."""
+
+
 class Rule(Section):
     """Matches an outcome when every part it states matches. At least one part must be stated."""
 
@@ -64,6 +68,9 @@ class Rule(Section):
     def _states_something(self) -> Self:
         if not (self.status or self.error or self.body):
             raise disagree("a rule must state status, error or body", "status", "error", "body")
+        for path in self.body:
+            if TEXT.intersection(path.split(".")):
+                raise disagree("this is the text of an answer: rules, and with them the journal, never see it", "body")
         return self
 
 

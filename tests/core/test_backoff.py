@@ -24,8 +24,8 @@ def test_the_delay_is_drawn_from_nothing_to_the_cap(retry, u):
 
 
 @given(st.integers(1, 10), SHARE, st.floats(0, 100))
-def test_nobody_comes_back_earlier_than_asked(retry, u, asked):
-    assert backoff(POLICY, retry, u, asked) == max(asked, backoff(POLICY, retry, u, None))
+def test_nobody_comes_back_earlier_than_asked_nor_all_at_once(retry, u, asked):
+    assert backoff(POLICY, retry, u, asked) == asked + backoff(POLICY, retry, u, None)
 
 
 def test_a_policy_may_not_care_what_the_target_asked_for():

@@ -431,6 +431,45 @@ def test_a_half_open_breaker_takes_new_numbers_of_probes():
     assert [short(b.settle(5.0, p, GOOD)) for p in probes] == [None, "half_open -> closed (recovered)"]
 
 
+# -- held by an operator ----------------------------------------------------------------------------------------
+
+
+def test_forced_open_it_refuses_whatever_time_says_and_begins_again_with_a_probe():
+    b = steady()
+    assert short(b.force(0.0, State.FORCED_OPEN)) == "closed -> forced_open (override)"
+    assert b.tick(1e6) is None
+    assert isinstance(b.admit(1e6), Refusal)
+    assert b.hint(1e6) is None
+    assert short(b.force(1e6, None)) == "forced_open -> half_open (override_ended)"
+    assert isinstance(b.admit(1e6), Permit)
+    assert isinstance(b.admit(1e6), Refusal)
+
+
+def test_forced_closed_it_never_trips_and_begins_again_empty():
+    b = opened(steady())
+    assert short(b.force(1.0, State.FORCED_CLOSED)) == "open -> forced_closed (override)"
+    assert [call(b, 1.0, FAILED) for _ in range(50)] == [None] * 50
+    assert short(b.force(2.0, None)) == "forced_closed -> closed (override_ended)"
+    assert call(b, 2.0, FAILED) is None, "the failures of the time it was held are forgotten"
+
+
+def test_what_is_not_held_cannot_be_released_and_what_is_held_not_held_again():
+    b = opened(steady())
+    assert b.force(1.0, None) is None
+    assert b.state is State.OPEN
+    b.force(1.0, State.FORCED_OPEN)
+    assert b.force(2.0, State.FORCED_OPEN) is None
+
+
+def test_a_straggler_from_before_it_was_held_decides_nothing():
+    b = steady(consecutive=1)
+    before = b.admit(0.0)
+    b.force(0.1, State.FORCED_CLOSED)
+    b.force(0.2, None)
+    assert b.settle(0.3, before, FAILED) is None
+    assert b.state is State.CLOSED
+
+
 def test_the_view_shows_counts_against_thresholds():
     b = steady()
     assert b.view(9.0) == {

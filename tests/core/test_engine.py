@@ -489,6 +489,7 @@ def test_the_view_shows_every_machine_of_every_target():
         "latency_p95_seconds": None,
         "reserve_seconds": 1.5,
         "dormant": True,
+        "off": False,
     }
     madre = view["madre"]
     assert (madre["dormant"], madre["latency_p95_seconds"], madre["reserve_seconds"]) == (False, 1.8, 1.5)

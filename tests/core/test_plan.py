@@ -17,7 +17,7 @@ from sidecar.core.fact import (
     Retried,
     RetryDenied,
 )
-from sidecar.core.vocabulary import ErrorKind, Outcome, Reason, Verdict
+from sidecar.core.vocabulary import ErrorKind, Outcome, Override, Reason, Verdict
 
 SWITCH = "switch #1 within 3.25 (deadline)"
 LOCAL = "finish local degraded"
@@ -284,7 +284,7 @@ def test_a_policy_of_one_attempt_never_retries():
 
 
 def test_a_wait_the_target_asked_for_is_kept_where_it_fits():
-    world(DEDUP).play(
+    world({**DEDUP, "retry": NOW}).play(
         (0.0, BEGIN, SWITCH),
         (0.1, status(503, retry_after=1.0), "back off switch 1"),
         (1.1, WOKE, "switch #2 within 2.15 (deadline)"),
@@ -299,9 +299,9 @@ def test_a_wait_that_does_not_fit_leaves_the_target_for_the_next_one(seconds):
 
 
 def test_waiting_for_one_target_never_takes_the_time_kept_back_for_the_next():
-    w = world(DEDUP)
+    w = world({**DEDUP, "retry": NOW})
     call = w.play((0.0, BEGIN, SWITCH), (0.1, status(503, retry_after=3.09), "back off switch 3.09"))
-    call.play((3.19, WOKE, "switch #2 within 0.78 (deadline)"), (3.97, SILENT, "madre #3 within 0.78 (deadline)"))
+    call.play((3.19, WOKE, "switch #2 within 0.06 (deadline)"), (3.25, SILENT, "madre #3 within 1.5 (deadline)"))
 
 
 def test_with_the_budget_empty_the_reason_is_the_budget():
@@ -380,7 +380,7 @@ def test_nobody_waits_for_a_target_whose_breaker_this_failure_opened(outcome):
 
 
 def test_a_wait_that_outlasts_the_open_time_is_still_worth_it():
-    w = world({**DEDUP, "breaker": {"consecutive": 1, "open": {"base": "500ms", "jitter": 0.0}}})
+    w = world({**DEDUP, "retry": NOW, "breaker": {"consecutive": 1, "open": {"base": "500ms", "jitter": 0.0}}})
     call = w.play((0.0, BEGIN, SWITCH), (0.1, status(503, retry_after=1.0), "back off switch 1"))
     call.play((1.1, WOKE, "switch #2 within 2.15 (deadline)"))
     assert [m.after for m in w.heard(BreakerMoved)] == ["open", "half_open"]
@@ -700,6 +700,41 @@ def test_being_off_explains_no_failure_of_a_switch_that_can_be_reached():
         (0.1, status(500), "madre #2 within 4.65 (deadline)"),
         (0.2, GOOD, "finish madre #2 degraded (failure)"),
     )
+
+
+def test_a_target_that_an_operator_switched_off_is_not_asked_whatever_fallback_says():
+    w = world(fallback={"on": ["failure"]})
+    w.engine.override(0.0, "switch", Override.OFF)
+    w.play((0.0, BEGIN, "madre #1 within 4.75 (deadline)"), (0.1, GOOD, "finish madre #1 degraded (off)"))
+    assert refused(w) == [("switch", "off")]
+    w.engine.override(1.0, "switch", None)
+    w.play((1.0, BEGIN, SWITCH), (1.1, GOOD, "finish switch #1"))
+
+
+def test_a_breaker_that_an_operator_holds_open_sends_calls_on():
+    w = world()
+    w.engine.override(0.0, "switch", Override.FORCED_OPEN)
+    w.play((0.0, BEGIN, "madre #1 within 4.75 (deadline)"), (0.1, GOOD, "finish madre #1 degraded (open)"))
+    w.engine.override(1.0, "switch", Override.OFF)  # replaces the other: its breaker is free again
+    w.engine.override(2.0, "switch", None)
+    w.play((2.0, BEGIN, "switch #1 within 3.25 (deadline)"), (2.1, GOOD, "finish switch #1"))
+
+
+def test_a_breaker_that_an_operator_holds_closed_lets_every_failure_through():
+    w = world(retry={"max_attempts": 1})
+    w.engine.override(0.0, "switch", Override.FORCED_CLOSED)
+    for n in range(10):
+        w.play(
+            (n, BEGIN, "switch #1 within 3.25 (deadline)"),
+            (n + 0.1, REFUSED, "madre #2 within 4.65 (deadline)"),
+            (n + 0.2, GOOD, "finish madre #2 degraded (failure)"),
+        )
+
+
+def test_nobody_can_override_a_target_there_is_not():
+    w = world()
+    with pytest.raises(KeyError):
+        w.engine.override(0.0, "nobody", Override.OFF)
 
 
 def test_a_policy_that_obeys_does_not_ask_a_dormant_switch():

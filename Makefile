@@ -1,0 +1,63 @@
+# Two commands do everything on a machine with Python 3.11 or newer: `make lab` and `make test`.
+
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+SOURCES := sidecar tests benchmarks
+
+.PHONY: help lab test acceptance lint format deps lock bench clean
+
+help:
+	@echo "make lab         try the sidecar on this machine: a small VX11 that breaks on demand (LAB_SECONDS=n ends it by itself)"
+	@echo "make test        everything that must hold: lint, types, floors, tests; under 10 minutes on 2 cores"
+	@echo "make acceptance  the long runs: full-length incidents against the lab"
+	@echo "make bench       start time, memory, what a chat costs"
+	@echo "make lock        resolve dependencies anew and write the locks with hashes"
+
+lab: .venv/.ready
+	$(BIN)/sidecar lab $(LAB)
+
+test: .venv/.ready
+	@if [ -n "$$CI" ]; then $(MAKE) --no-print-directory deps; fi
+	@$(MAKE) --no-print-directory lint
+	$(BIN)/python -m pytest -m "not slow" --cov=sidecar --cov-report= $(PYTEST)
+	$(BIN)/python -m coverage report --skip-covered --include 'sidecar/core/*,sidecar/policy/*,sidecar/wire/*' --fail-under 98
+
+acceptance: .venv/.ready
+	$(BIN)/python -m pytest -m slow -rP $(PYTEST)
+
+lint: .venv/.ready
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check --quiet $(SOURCES)
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+format: .venv/.ready
+	$(BIN)/ruff check --fix --quiet $(SOURCES) || true
+	$(BIN)/ruff format $(SOURCES)
+
+# What tests need and pip cannot bring. Nothing yet: every server in the tests is our own.
+deps:
+	@:
+
+bench: .venv/.ready
+	$(BIN)/python -m benchmarks.start
+	$(BIN)/python -m benchmarks.memory
+	$(BIN)/python -m benchmarks.chat_overhead
+
+lock: .venv/.ready
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		-o requirements.lock pyproject.toml
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		--extra dev -c requirements.lock -o tests/requirements.lock pyproject.toml
+
+clean:
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage
+
+# One environment for everything, from the lock with hashes; requirements.lock is the part of it that production needs.
+.venv/.ready: tests/requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.x")'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(PIP) install --require-hashes -r tests/requirements.lock
+	$(PIP) install --no-deps --no-build-isolation -e .
+	touch $@

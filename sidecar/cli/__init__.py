@@ -1,0 +1,53 @@
+"""The command line: one module per command, each with ``add_options`` and ``run``.
+
+Exit codes: 0 it ended as asked, 2 it could not start as told; then a message on standard error says what to change, never
+a traceback. Parsed with argparse, and each command imports what it needs when it runs: the serving path should not pay
+for the others.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from sidecar import __version__
+from sidecar.cli import lab, serve
+from sidecar.policy.problem import PolicyError
+
+UNUSABLE = 2
+INTERRUPTED = 130  # as a shell reports it
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code. Wrong options end in SystemExit(2), as argparse has it."""
+    arguments = _parser().parse_args(argv)
+    try:
+        arguments.run(arguments)
+    except (PolicyError, ValueError, OSError) as error:
+        # Every complaint about environment, flags and lab faults is a ValueError that is worded for people.
+        _complain(error)
+        return UNUSABLE
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return 0
+
+
+def _complain(error: Exception) -> None:
+    text = str(error)
+    if isinstance(error, OSError):
+        text = f"{error.filename or 'cannot start'}: {error.strerror or error}"
+    for line in text.splitlines():
+        sys.stderr.write(f"sidecar: {line}\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="sidecar", description="Makes chat in VX11 work, in front of the gateway.")
+    parser.add_argument("--version", action="version", version=f"sidecar {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for name, module in (("serve", serve), ("lab", lab)):
+        text = (module.__doc__ or "").split("\n", 1)[0]
+        command = commands.add_parser(name, help=text, description=module.__doc__)
+        module.add_options(command)
+        command.set_defaults(run=module.run)
+    return parser

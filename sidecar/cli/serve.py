@@ -1,0 +1,57 @@
+"""Stand in front of the gateway: relay everything, answer chat."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sidecar.policy.load import Loaded
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--listen", metavar="HOST:PORT", help="data port (default 127.0.0.1:8000; port 0 is chosen and printed)")
+    add("--admin", metavar="HOST:PORT", help="admin port (default 127.0.0.1:9180)")
+    add("--gateway", metavar="HOST:PORT", help="where the gateway is now (default 127.0.0.1:8010)")
+    add("--switch", metavar="HOST:PORT", help="default 127.0.0.1:8002")
+    add("--madre", metavar="HOST:PORT", help="default 127.0.0.1:8001")
+    add_common_options(parser, log_level="info")
+
+
+def add_common_options(parser: argparse.ArgumentParser, *, log_level: str) -> None:
+    """What ``serve`` and ``lab`` have in common."""
+    add = parser.add_argument
+    add(
+        "--policy",
+        metavar="FILE|DIR",
+        type=Path,
+        help="policy file, or a directory with a policy.yaml; default: built in",
+    )
+    add("--journal", metavar="DIR", help="write the inputs of every decision there; default: not written")
+    add("--log-level", choices=("debug", "info", "warning", "error"), default=log_level)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Serve until told to stop. Raises ValueError or OSError for what the caller can mend."""
+    from sidecar.edge.environment import read_environment  # noqa: PLC0415 - not for --help
+    from sidecar.edge.log import Logging  # noqa: PLC0415
+    from sidecar.edge.process import run_loop, serve  # noqa: PLC0415
+    from sidecar.edge.settings import resolve  # noqa: PLC0415
+
+    loaded = load_policy(arguments.policy)
+    settings = resolve(vars(arguments), read_environment(os.environ), os.environ, loaded)
+    logging = Logging(arguments.log_level)
+    try:
+        run_loop(serve(settings, logging))
+    finally:
+        logging.close()
+
+
+def load_policy(path: Path | None) -> Loaded:
+    """The policy at ``path``, or the built-in one. Raises PolicyError."""
+    from sidecar.policy.load import load, parse  # noqa: PLC0415
+
+    return parse("", "built-in") if path is None else load(path)

@@ -1,0 +1,56 @@
+"""The client's socket: held back or not, and ended in one of three ways."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+
+RESET = struct.pack("ii", 1, 0)  # SO_LINGER: close at once, and say that it was no end
+
+
+def peer(transport: asyncio.BaseTransport) -> str:
+    """The address at the other end, without zone or mapping, or ``unknown`` when it has none."""
+    name = transport.get_extra_info("peername")
+    return str(name[0]).partition("%")[0].removeprefix("::ffff:") if isinstance(name, tuple) and name else "unknown"
+
+
+class Line:
+    """Pausing and resuming need not alternate, and nothing happens on a socket that is closing."""
+
+    __slots__ = ("_held_back", "transport", "write")
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self.transport = transport
+        self.write = transport.write
+        self._held_back = False
+
+    def hold(self) -> None:
+        """Read no more for now."""
+        if not self._held_back and not self.transport.is_closing():
+            self._held_back = True
+            self.transport.pause_reading()
+
+    def release(self) -> None:
+        if self._held_back and not self.transport.is_closing():
+            self._held_back = False
+            self.transport.resume_reading()
+
+    def finish(self) -> None:
+        """Say no more, and go on listening."""
+        if self.transport.can_write_eof() and not self.transport.is_closing():
+            self.transport.write_eof()
+
+    def close(self) -> None:
+        """End when everything written has gone out."""
+        self.transport.close()
+
+    def drop(self) -> None:
+        """End now."""
+        self.transport.abort()
+
+    def reset(self) -> None:
+        """End with a reset: an end by the book would make a body that ends with the connection look whole."""
+        if not self.transport.is_closing():
+            self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+        self.transport.abort()

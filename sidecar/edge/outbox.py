@@ -1,0 +1,63 @@
+"""Lines on their way out of the process: a bounded queue off the hot path, emptied by one thread.
+
+A log pipe that nobody reads, or a disk that is full, must not stop chats from being answered: what does not fit is dropped and
+counted. Lines are written in the order they were put, many at a time.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+
+LONGEST_QUEUE = 10_000  # lines; at 300 bytes each some 3 MB
+PATIENCE = 2.0  # seconds that ``close`` waits for what is queued
+
+Write = Callable[[bytes], None]
+
+
+class Outbox:
+    """``put`` never blocks and never raises; ``dropped`` counts the lines that were lost, full queue and failed writes alike."""
+
+    def __init__(self, name: str, write: Write) -> None:
+        """``write`` gets whole lines, in its own thread; it may block and may raise OSError."""
+        self.dropped = 0
+        self._write = write
+        self._lines: deque[bytes] = deque()
+        self._filled = threading.Event()
+        self._closing = False
+        self._thread = threading.Thread(target=self._run, name=f"outbox-{name}", daemon=True)
+        self._thread.start()
+
+    def put(self, line: bytes) -> None:
+        """Queue one line, without its end."""
+        if len(self._lines) >= LONGEST_QUEUE or self._closing:
+            self.dropped += 1
+            return
+        self._lines.append(line)
+        if not self._filled.is_set():
+            self._filled.set()
+
+    def close(self) -> bool:
+        """Write what is queued, for at most ``PATIENCE`` seconds; a reader that is gone must not keep us from ending.
+
+        Returns whether that was enough: if not, ``write`` may still be at work.
+        """
+        self._closing = True
+        self._filled.set()
+        self._thread.join(PATIENCE)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        while not self._closing or self._lines:
+            self._filled.wait()
+            self._filled.clear()
+            while self._lines:
+                batch = [self._lines.popleft() for _ in range(min(len(self._lines), 500))]
+                self._flush(batch)
+
+    def _flush(self, batch: list[bytes]) -> None:
+        try:
+            self._write(b"\n".join(batch) + b"\n")
+        except (OSError, ValueError):  # ValueError: the stream was closed under us
+            self.dropped += len(batch)

@@ -1,0 +1,151 @@
+"""What a client gets to read from us on the chat path: one superset of the shapes that VX11's clients know.
+
+Answers carry the eight fields of the reference and those today's UI reads; errors carry what FastAPI, the gateway and the
+reference each call it. Nothing of an upstream's error text is ever in them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple
+
+import orjson
+
+from sidecar.core.vocabulary import Reason
+from sidecar.policy.model import Cors, Policy
+
+NAME = "vx11-sidecar"
+
+_PROXY_ERROR = {  # our reason, and the nearest error type of RFC 9209
+    Reason.OPEN: "destination_unavailable",
+    Reason.FAILURE: "destination_unavailable",
+    Reason.TIMEOUT: "http_response_timeout",
+    Reason.BUDGET: "destination_unavailable",
+    Reason.LIMITED: "connection_limit_reached",
+    Reason.DORMANT: "destination_unavailable",
+    Reason.MISCONFIGURED: "proxy_configuration_error",
+    Reason.CALLER_ERROR: "http_request_denied",
+    Reason.WAITING: "http_response_incomplete",
+    Reason.OFF: "destination_unavailable",
+}
+
+
+class Reply(NamedTuple):
+    """A complete answer: status, body, and the fields that belong to it alone."""
+
+    status: int
+    body: bytes
+    fields: Mapping[str, str] = {}
+
+
+class Caller(NamedTuple):
+    """Whom an answer goes to: the id of the exchange and the Origin of the page, if a browser asks."""
+
+    correlation_id: str
+    origin: str | None = None
+
+
+class Answered(NamedTuple):
+    """Who answered a chat with what. ``message_id`` is unique."""
+
+    provider: str
+    text: str
+    model: str
+    degraded: bool
+    reason: Reason | None
+    message_id: str
+
+
+def chat_answer(caller: Caller, session_id: str, answered: Answered, seconds: float) -> Reply:
+    """The eight fields of the reference, and those that today's UI and the gateway's tests read.
+
+    ``seconds`` is what the client waited; in the body it is milliseconds, as the reference has it.
+    """
+    body = {
+        "response": answered.text,
+        "model_used": answered.model,
+        "latency_ms": round(seconds * 1000, 3),
+        "correlation_id": caller.correlation_id,
+        "session_id": session_id,
+        "provider": answered.provider,
+        "status": "degraded" if answered.degraded else "ok",
+        "degraded": answered.degraded,
+        "message_id": answered.message_id,
+        "model": answered.model,
+        "fallback_source": answered.provider,
+    }
+    if answered.reason is None:
+        return Reply(200, orjson.dumps(body))
+    return Reply(
+        200, orjson.dumps({**body, "reason": answered.reason}), {"Proxy-Status": proxy_status(answered.reason)}
+    )
+
+
+Rejection = Literal["auth_required", "forbidden", "too_large", "body_timeout"]
+
+
+def rejection(word: Rejection, caller: Caller, policy: Policy) -> Reply:
+    """What is said to a chat that is turned away before anybody read it."""
+    limit = policy.guards.max_body
+    detail = f"Body too large (max {limit} bytes)" if word == "too_large" else word
+    status, fields = _REJECTIONS[word]
+    return _error(status, caller, detail, fields, error=detail, status_code=status)
+
+
+_REJECTIONS: Mapping[Rejection, tuple[int, Mapping[str, str]]] = {
+    "auth_required": (401, {"WWW-Authenticate": "VX11-Token"}),
+    "forbidden": (403, {}),
+    "too_large": (413, {}),
+    "body_timeout": (408, {}),
+}
+
+
+def message_too_long(caller: Caller, limit: int, length: int, session_id: str) -> Reply:
+    words = f"Message too long (max {limit} characters)"
+    return _error(413, caller, words, error=words, message_length=length, session_id=session_id)
+
+
+def invalid(caller: Caller, status: int, detail: Any) -> Reply:
+    return _error(status, caller, detail)
+
+
+def rate_limited(caller: Caller, rate: str, retry_after: float, session_id: str) -> Reply:
+    """``retry_after`` in seconds, rounded up: a client that waits as told must be let in."""
+    seconds = max(int(-(-retry_after // 1)), 1)
+    words = f"Rate limit exceeded ({rate})"
+    fields = {"Retry-After": str(seconds)}
+    return _error(429, caller, words, fields, error=words, retry_after=seconds, session_id=session_id)
+
+
+def unavailable(caller: Caller, reason: Reason) -> Reply:
+    fields = {"Retry-After": "5", "Proxy-Status": proxy_status(reason)}
+    return _error(503, caller, "Chat service unavailable", fields, reason=reason, degraded=True)
+
+
+def internal(caller: Caller) -> Reply:
+    return _error(500, caller, "Internal Server Error")
+
+
+def _error(status: int, caller: Caller, detail: Any, fields: Mapping[str, str] | None = None, **more: Any) -> Reply:
+    body = {"detail": detail, **more, "correlation_id": caller.correlation_id}
+    return Reply(status, orjson.dumps(body), fields or {})
+
+
+def common_fields(caller: Caller, cors: Cors) -> dict[str, str]:
+    """The fields of every answer of ours: its id, and what a page of an allowed origin needs to read it."""
+    fields = {
+        "Content-Type": "application/json",
+        "Server": NAME,
+        "X-Correlation-Id": caller.correlation_id,
+        "Vary": "Origin",
+    }
+    if caller.origin is not None and caller.origin in cors.origins:
+        fields["Access-Control-Allow-Origin"] = caller.origin
+        fields["Access-Control-Allow-Credentials"] = "true"
+        fields["Access-Control-Expose-Headers"] = ", ".join(cors.expose)
+    return fields
+
+
+def proxy_status(reason: Reason) -> str:
+    """RFC 9209: that we answered instead of the primary target, and why."""
+    return f'{NAME}; error={_PROXY_ERROR[reason]}; details="{reason.value}"'

@@ -1,0 +1,169 @@
+"""Lines of a journal: what is written is read back as the same event, to the last bit; what is no line is refused."""
+
+from __future__ import annotations
+
+import json
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sidecar.core.fact import (
+    AttemptEnded,
+    AttemptStarted,
+    BreakerMoved,
+    CallBegan,
+    CallEnded,
+    DormancyHeard,
+    EventHeard,
+    FellBack,
+    PolicyAdopted,
+    RateLimited,
+    Refused,
+    RelayEnded,
+    Retried,
+    RetryDenied,
+)
+from sidecar.core.line import EVENTS, event_from, policy_from, to_line
+from sidecar.core.vocabulary import Abandoned, Answered, Binding, ErrorKind, Finish, Outcome, Reason, Verdict, Woke
+from sidecar.policy.model import Policy
+
+times = st.floats(allow_nan=False, allow_infinity=False)
+words = st.text(
+    st.characters(exclude_categories=["Cs"])
+)  # orjson reads no lone surrogate, so none ever gets into an outcome
+outcomes = st.builds(
+    Outcome,
+    error=st.none() | st.sampled_from(ErrorKind),
+    status=st.none() | st.integers(100, 599),
+    body=st.dictionaries(words, words, max_size=4),
+    text=st.booleans(),
+    retry_after=st.none() | times,
+)
+events = st.builds(Answered, times, outcomes) | st.builds(Woke, times) | st.builds(Abandoned, times)
+
+
+@given(events, st.integers(1, 2**63 - 1))
+def test_an_event_is_read_back_as_it_was(event, call):
+    written = orjson.dumps(to_line(EventHeard(event.now, call, event)))
+    for read in (orjson.loads(written), json.loads(written)):
+        back = event_from(read)
+        assert back == event
+        assert type(back) is type(event)
+        assert read["call"] == call
+        assert read["in"] in EVENTS
+        if isinstance(back, Answered):
+            assert type(back.outcome.error) is type(event.outcome.error)
+
+
+@given(times, st.none() | st.sets(st.sampled_from(["switch", "madre", "redis"])).map(frozenset))
+def test_a_power_state_keeps_its_services(at, active):
+    line = orjson.loads(orjson.dumps(to_line(DormancyHeard(at, active))))
+    assert (line["at"], line["active"] if line["active"] is None else frozenset(line["active"])) == (at, active)
+
+
+def test_a_policy_is_read_back_as_it_was():
+    policy = Policy.model_validate(
+        {
+            "targets": [
+                {"name": "switch", "retry": {"on": [503, "connect-failure"]}},
+                {"name": "madre", "reserve": "1s"},
+            ],
+            "outcome": {"failure": [{"body": {"a.b": ["c"]}}]},
+            "fallback": {"local_text": {"es": "hola"}},
+        }
+    )
+    line = orjson.loads(orjson.dumps(to_line(PolicyAdopted(1.5, "rev", "a.yaml", policy))))
+    assert policy_from(line) == policy
+    assert (line["in"], line["at"], line["revision"], line["source"]) == ("adopt", 1.5, "rev", "a.yaml")
+
+
+def test_what_a_call_came_to_is_a_line_to_check_a_replay_against():
+    ended = CallEnded(9.0, 7, 1.0, Finish("madre", 2, degraded=True, reason=Reason.TIMEOUT), Reason.TIMEOUT, 2)
+    assert orjson.loads(orjson.dumps(to_line(ended))) == {
+        "in": "ended", "call": 7, "provider": "madre", "degraded": True, "reason": "timeout", "first_reason": "timeout", "attempts": 2,
+    }  # fmt: skip
+    judged = AttemptEnded(9.0, 7, "switch", 1, 0.5, Outcome(status=200), Verdict.FATAL, Binding.ATTEMPT)
+    assert orjson.loads(orjson.dumps(to_line(judged))) == {
+        "in": "judged",
+        "call": 7,
+        "target": "switch",
+        "verdict": "fatal",
+    }
+    began = CallBegan(1.0, 7, 4.75, "c", "rev")
+    assert to_line(began) == {
+        "in": "call",
+        "at": 1.0,
+        "call": 7,
+        "patience": 4.75,
+        "correlation_id": "c",
+        "revision": "rev",
+    }
+
+
+@pytest.mark.parametrize(
+    "fact",
+    [
+        AttemptStarted(1, 1, "switch", 1, 3.0, Binding.ATTEMPT),
+        Retried(1, 1, "switch", 0.1, "connect", 2.0),
+        RetryDenied(1, 1, "switch", "budget"),
+        Refused(1, 1, "switch", Reason.OPEN, None),
+        FellBack(1, 1, "switch", Reason.OPEN),
+        BreakerMoved(1, "switch", "closed", "open", "consecutive", 5.0),
+        RateLimited(1, 2.0, anonymous=True),
+        RelayEnded(1, "http", "GET", 200, 0.1, 1, 1, None),
+    ],
+    ids=lambda fact: type(fact).__name__,
+)
+def test_what_is_neither_an_input_nor_a_result_is_no_line(fact):
+    assert to_line(fact) is None
+
+
+ANSWERED = {
+    "in": "answered", "at": 1.5, "call": 7, "error": None, "status": 200, "body": {"status": "ok"}, "text": True, "retry_after": None,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("key", [key for key in ANSWERED if key != "call"])
+def test_an_answer_without_one_of_its_fields_is_refused(key):
+    with pytest.raises(KeyError, match=key):
+        event_from({name: value for name, value in ANSWERED.items() if name != key})
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("in", "ended"),
+        ("in", None),
+        ("in", ["answered"]),
+        ("at", "1.5"),
+        ("at", None),
+        ("at", True),
+        ("at", float("inf")),
+        ("at", float("nan")),
+        ("at", 10**400),
+        ("error", "no such error"),
+        ("error", []),
+        ("error", 1),
+        ("status", "200"),
+        ("status", 200.5),
+        ("status", True),
+        ("body", [["status", "ok"]]),
+        ("body", "ok"),
+        ("body", None),
+        ("body", {"status": 1}),
+        ("body", {"status": ["ok"]}),
+        ("text", "no"),
+        ("text", 0),
+        ("text", None),
+        ("retry_after", "soon"),
+        ("retry_after", "1"),
+        ("retry_after", []),
+        ("retry_after", False),
+    ],
+)
+def test_a_field_of_another_type_is_refused_and_never_bent_into_shape(key, value):
+    with pytest.raises((TypeError, ValueError)) as raised:
+        event_from({**ANSWERED, key: value})
+    assert str(raised.value)

@@ -1,0 +1,284 @@
+"""A data port on loopback for tests: a recording gateway behind it, a trivial aiohttp application as chat, raw sockets in front."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from sidecar.edge import handover
+from sidecar.edge.door import Terms
+from sidecar.edge.port import DataPort
+from sidecar.edge.relay import Relay
+from sidecar.wire import head
+from sidecar.wire.target import Routes
+
+STATUSES = {"auth_required": 401, "forbidden": 403, "too_large": 413, "body_timeout": 408}
+CORPUS = Path(__file__).parent.parent / "corpus"
+TOKEN = b"right"
+PSEUDONYM = b"vx11-sidecar-0123abcd"
+CHAT = ("/operator/api/chat", "/operator/api/v1/chat")
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+
+class Gateway:
+    """Parses just enough to know where messages end; records raw bytes and every complete request, per connection."""
+
+    def __init__(self, answer: Callable[[bytes, bytes], bytes | None] | None = None) -> None:
+        self.raw = b""
+        self.done: list[tuple[bytes, bytes]] = []
+        self.reply: bytes = OK
+        self.answer = answer
+        self.close = False
+        self.framing_bad = False
+        self.connections = 0
+        self.lost = asyncio.Event()
+        self.port = 0
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        try:
+            while await self.one(reader, writer):
+                pass
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ValueError):
+            pass
+        finally:
+            self.lost.set()
+
+    async def until(self, reader: asyncio.StreamReader, mark: bytes) -> bytes:
+        try:
+            data = await reader.readuntil(mark)
+        except asyncio.IncompleteReadError as short:
+            self.raw += short.partial
+            raise
+        self.raw += data
+        return data
+
+    async def exactly(self, reader: asyncio.StreamReader, size: int) -> bytes:
+        try:
+            data = await reader.readexactly(size)
+        except asyncio.IncompleteReadError as short:
+            self.raw += short.partial
+            raise
+        self.raw += data
+        return data
+
+    async def one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        head_ = await self.until(reader, b"\r\n\r\n")
+        low = head_.lower()
+        lengths = re.findall(rb"\r\ncontent-length:[ \t]*([^\r]*)", low)
+        codings = re.findall(rb"\r\ntransfer-encoding:[ \t]*([^\r]*)", low)
+        if lengths and codings:
+            self.framing_bad = True
+        if b"\r\nexpect: 100-continue" in low:
+            writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        body = b""
+        if codings:
+            while True:
+                size = int((await self.until(reader, b"\r\n")).split(b";")[0].strip(), 16)
+                if size == 0:
+                    while await self.until(reader, b"\r\n") != b"\r\n":
+                        pass
+                    break
+                body += (await self.exactly(reader, size + 2))[:size]
+        elif lengths:
+            body = await self.exactly(reader, int(lengths[0]))
+        self.done.append((head_, body))
+        reply = self.answer(head_, body) if self.answer else self.reply
+        if reply is None:
+            return True
+        writer.write(reply)
+        await writer.drain()
+        return not (self.close or b"HTTP/1.0" in reply[:9])
+
+
+def own_answer(word: str, asked: Any) -> tuple[int, tuple[tuple[str, str], ...], bytes]:
+    status = STATUSES[word]
+    return status, (("Content-Type", "application/json"),), json.dumps({"detail": word, "status_code": status}).encode()
+
+
+def judge(values: Any) -> str | None:
+    if not values or not values[0]:
+        return "missing"
+    return None if values[0] == TOKEN else "wrong"
+
+
+async def echo(request: web.Request) -> web.StreamResponse:
+    body = await request.read()
+    return web.json_response({"chat": body.decode("latin-1"), "path": request.path, "query": request.query_string})
+
+
+class Stage:
+    """Everything a test of the data port touches."""
+
+    def __init__(self, data_port: DataPort, relay: Relay, facts: list[Any], number: int) -> None:
+        self.data_port = data_port
+        self.relay = relay
+        self.facts = facts
+        self.port = number
+
+    def terms(self, **changes: Any) -> None:
+        self.data_port.terms = self.data_port.terms._replace(**changes)
+
+    async def until(self, holds: Callable[[], Any], patience: float = 3.0) -> None:
+        """Wait for something that happens soon."""
+        async with asyncio.timeout(patience):
+            while not holds():  # noqa: ASYNC110 - what is awaited are states of others
+                await asyncio.sleep(0.002)
+
+    async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return await asyncio.open_connection("127.0.0.1", self.port, limit=2**26)
+
+
+@asynccontextmanager
+async def stage(
+    upstream: int,
+    *,
+    chat: Callable[[web.Request], Awaitable[web.StreamResponse]] = echo,
+    tick: float = 0.05,
+    connect_timeout: float = 1.0,
+    kept_for: float = 4.0,
+    deny: tuple[str, ...] = ("/debug/*",),
+    **changes: Any,
+) -> AsyncIterator[Stage]:
+    loop = asyncio.get_running_loop()
+    facts: list[Any] = []
+    app = web.Application()
+    app.router.add_route("*", "/{rest:.*}", chat)
+    runner = web.AppRunner(
+        app, access_log_class=handover.Done, access_log=logging.getLogger("test.access"), auto_decompress=False, handler_cancellation=True,
+        shutdown_timeout=0.1,
+    )  # fmt: skip
+    await runner.setup()
+    assert runner.server is not None
+    relay = Relay(
+        "127.0.0.1",
+        upstream,
+        emit=facts.append,
+        now=loop.time,
+        spawn=loop.create_task,
+        connect_timeout=connect_timeout,
+        kept_for=kept_for,
+    )
+    rules = head.rules(Routes(CHAT, deny), pseudonym=PSEUDONYM, authority=b"gateway:8000")
+    terms = Terms(
+        rules=rules,
+        relay=relay,
+        chat=runner.server,
+        judge=judge,
+        own_answer=own_answer,
+        emit=facts.append,
+        now=loop.time,
+        **changes,
+    )
+    data_port = DataPort(terms, tick=tick)
+    data_port.start()
+    server = await loop.create_server(data_port, "127.0.0.1", 0)
+    try:
+        yield Stage(data_port, relay, facts, server.sockets[0].getsockname()[1])
+    finally:
+        server.close()
+        await data_port.drain(0)
+        relay.close()
+        await runner.cleanup()
+        await asyncio.sleep(0)
+        await server.wait_closed()
+
+
+@asynccontextmanager
+async def serving(
+    handler: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]], limit: int = 2**26
+) -> AsyncIterator[int]:
+    """An upstream of any kind; yields its port. Whatever still serves at the end is cancelled, and every connection closed."""
+    running: set[asyncio.Task[None]] = set()
+
+    async def served(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        running.add(task)
+        try:
+            await handler(reader, writer)
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            pass
+        finally:
+            running.discard(task)
+            writer.close()
+
+    server = await asyncio.start_server(served, "127.0.0.1", 0, limit=limit)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+        await server.wait_closed()
+        for task in tuple(running):
+            task.cancel()
+        await asyncio.gather(*running)
+        await asyncio.sleep(0)
+
+
+async def talk(
+    port: int,
+    data: bytes,
+    *,
+    patience: float,
+    half_close: bool = False,
+    step: int = 0,
+    enough: Callable[[bytes], bool] = lambda _: False,
+) -> tuple[bytes, bool]:
+    """Send (``step`` bytes at a time), and read until the end, ``enough`` or the end of patience. Returns what came, and whether the connection was closed."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=2**24)
+    out = b""
+    closed = False
+    try:
+        if step:
+            for at in range(0, len(data), step):
+                writer.write(data[at : at + step])
+                await asyncio.sleep(0)
+                if writer.is_closing():
+                    break
+        else:
+            writer.write(data)
+        if half_close:
+            writer.write_eof()
+        async with asyncio.timeout(patience):
+            while not enough(out):
+                piece = await reader.read(65536)
+                if not piece:
+                    closed = True
+                    break
+                out += piece
+    except TimeoutError:
+        pass
+    except ConnectionError:
+        closed = True
+    finally:
+        writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
+    return out, closed
+
+
+def post(path: str = "/operator/api/chat", body: bytes = b"{}", *fields: str, token: bytes | None = TOKEN) -> bytes:
+    lines = [f"POST {path} HTTP/1.1", "Host: up.test", f"Content-Length: {len(body)}", *fields]
+    if token is not None:
+        lines.append("X-VX11-Token: " + token.decode())
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+def get(path: str = "/t", *fields: str) -> bytes:
+    return "\r\n".join([f"GET {path} HTTP/1.1", "Host: up.test", *fields]).encode() + b"\r\n\r\n"
+
+
+async def one_answer(reader: asyncio.StreamReader) -> tuple[int, bytes, bytes]:
+    """Read one answer with a length (or none). Returns status, head and body."""
+    head_ = await reader.readuntil(b"\r\n\r\n")
+    status = int(head_[9:12])
+    match = re.search(rb"\r\ncontent-length:[ \t]*(\d+)", head_, re.IGNORECASE)
+    return status, head_, await reader.readexactly(int(match[1])) if match else b""

@@ -1,0 +1,251 @@
+"""The admin port: metrics in both formats, health that speaks for us alone, state behind Host and token, errors that say nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+
+import pytest
+from kitchen import Place
+from prometheus_client import CollectorRegistry
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+from prometheus_client.parser import text_string_to_metric_families as parse
+
+from sidecar.edge.admin import Office, Readiness, admin_application
+from sidecar.edge.telemetry import Telemetry
+from sidecar.edge.token import Tokens
+
+SECRET = "canary-1234567890"
+
+
+class Port:
+    """The office behind the application, to be changed while it is open."""
+
+    def __init__(self, token=None, registry=None):
+        self.ready = Readiness(None)
+        self.place = Place()
+        self.telemetry = Telemetry(lambda: 0.0)
+        self.crash: Exception | None = None
+        self.office = Office(
+            registry=registry or self.telemetry.registry,
+            in_force=self.place.in_force,
+            readiness=lambda: self.ready,
+            state=self.state,
+            token=token,
+        )
+
+    def state(self):
+        if self.crash:
+            raise self.crash
+        return {"status": "serving"}
+
+
+@pytest.fixture
+def open_port(aiohttp_client):
+    async def opened(port):
+        return await aiohttp_client(admin_application(port.office))
+
+    return opened
+
+
+OPENMETRICS = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5"
+
+
+async def test_metrics_are_plain_text_unless_openmetrics_is_asked_for(open_port):
+    client = await open_port(Port())
+    got = await client.get("/metrics")
+    assert (got.status, got.headers["Server"]) == (200, "vx11-sidecar")
+    assert got.headers["Content-Type"].startswith("text/plain; version=")
+    assert "vx11_sidecar_degraded" in {family.name for family in parse(await got.text())}
+    got = await client.get("/metrics", headers={"Accept": OPENMETRICS})
+    assert got.headers["Content-Type"].startswith("application/openmetrics-text; version=1.0.0")
+    text = await got.text()
+    assert text.endswith("# EOF\n")
+    assert "vx11_sidecar_degraded" in {family.name for family in parse_openmetrics(text)}
+
+
+@pytest.mark.parametrize(
+    "accept",
+    [
+        "application/openmetrics-text;version=1.0.0;escaping=nonsense",
+        "caf\u00e9",
+        "text/plain;version=;q=x",
+        ",;,=" * 500,
+    ],
+)
+async def test_no_accept_header_breaks_a_scrape(open_port, accept):
+    got = await (await open_port(Port())).get("/metrics", headers={"Accept": accept})
+    assert got.status == 200
+
+
+async def test_metrics_and_probes_ask_for_neither_host_nor_token(open_port):
+    client = await open_port(Port(token=Tokens([SECRET])))
+    for path in ("/metrics", "/livez", "/readyz"):
+        assert (await client.get(path, headers={"Host": "evil.test"})).status == 200
+
+
+async def test_alive_says_nothing_about_anybody_else(open_port):
+    port = Port()
+    port.ready = Readiness("draining")
+    got = await (await open_port(port)).get("/livez")
+    assert (got.status, await got.json(), got.headers["Server"]) == (200, {"status": "ok"}, "vx11-sidecar")
+
+
+async def test_ready_is_a_word_and_verbose_adds_notes_and_the_policy(open_port):
+    port = Port()
+    client = await open_port(port)
+    got = await client.get("/readyz")
+    assert (got.status, await got.json()) == (200, {"status": "ok"})
+    port.ready = Readiness("draining", ("authentication is off: everybody may chat",))
+    got = await client.get("/readyz")
+    assert (got.status, await got.json()) == (503, {"status": "draining"})
+    got = await client.get("/readyz?verbose")
+    assert got.status == 503
+    assert await got.json() == {
+        "status": "draining",
+        "notes": ["authentication is off: everybody may chat"],
+        "policy": {"revision": "r1", "source": "test"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("localhost", 200),
+        ("LOCALHOST:9180", 200),
+        ("127.0.0.1:9180", 200),
+        ("[::1]:9180", 200),
+        ("[::1]", 200),
+        ("evil.test", 403),
+        ("localhost.evil.test", 403),
+        ("localhost@evil.test", 403),
+        ("127.0.0.1.evil.test:80", 403),
+        ("[::1].evil.test", 403),
+        ("[::1", 403),
+        ("[evil.test]", 403),
+        ("", 403),
+    ],
+)
+async def test_state_answers_only_to_the_hosts_of_the_policy(open_port, host, status):
+    got = await (await open_port(Port())).get("/state", headers={"Host": host})
+    body = await got.json()
+    assert got.status == status
+    assert body == ({"status": "serving"} if status == 200 else {"detail": "this Host is not one of admin.hosts"})
+
+
+@pytest.mark.parametrize(
+    ("offered", "status", "detail"),
+    [
+        (None, 401, "auth_required"),
+        ("", 401, "auth_required"),
+        ("wrong", 403, "forbidden"),
+        ("a\xffb", 403, "forbidden"),
+        ("a?b", 200, None),
+    ],
+)
+async def test_off_loopback_state_wants_the_admin_token_as_well(open_port, offered, status, detail):
+    client = await open_port(Port(token=Tokens(["a?b"])))
+    headers = {} if offered is None else {"X-VX11-Admin-Token": offered}
+    got = await client.get("/state", headers=headers)
+    assert got.status == status
+    if detail:
+        assert await got.json() == {"detail": detail}
+
+
+@pytest.mark.parametrize("raw", [b"a\xffb", b"a\xc3\xbfb"])
+async def test_a_byte_that_is_no_ascii_matches_no_token(open_port, raw):
+    client = await open_port(Port(token=Tokens(["a?b"])))
+    answer = await talk(
+        client,
+        b"GET /state HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nX-VX11-Admin-Token: " + raw + b"\r\n\r\n",
+    )
+    assert answer.startswith(b"HTTP/1.1 403 ")
+
+
+async def test_off_loopback_without_an_admin_token_nobody_reads_the_state(open_port):
+    client = await open_port(Port(token=Tokens([])))
+    assert (await client.get("/state", headers={"X-VX11-Admin-Token": "x"})).status == 403
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "allow"),
+    [
+        ("GET", "/", 404, None),
+        ("GET", f"/nowhere?token={SECRET}", 404, None),
+        ("GET", f"/{SECRET}", 404, None),
+        ("GET", "/operator/api/chat", 404, None),
+        ("POST", f"/metrics?token={SECRET}", 405, {"GET", "HEAD"}),
+        ("DELETE", "/state", 405, {"GET", "HEAD"}),
+    ],
+)
+async def test_what_is_not_there_is_said_in_json_and_nothing_is_echoed(open_port, method, path, status, allow):
+    got = await (await open_port(Port())).request(method, path)
+    text = await got.text()
+    assert got.status == status
+    assert await got.json() == {"detail": "Not Found" if status == 404 else "Method Not Allowed"}
+    assert (set(got.headers["Allow"].split(",")) if "Allow" in got.headers else None) == allow
+    assert SECRET not in text + str(got.headers)
+
+
+async def test_a_crash_inside_is_a_500_in_json_without_a_word_about_it(open_port, caplog):
+    port = Port()
+
+    port.crash = KeyError(SECRET)
+    got = await (await open_port(port)).get("/state?token=" + SECRET, headers={"Accept": "text/html"})
+    assert (got.status, await got.json()) == (500, {"detail": "Internal Server Error"})
+    assert SECRET not in str(got.headers)
+    assert [record.name for record in caplog.records] == ["sidecar.edge.admin"]
+
+
+async def test_a_collector_that_fails_is_a_500_and_the_next_scrape_is_well(open_port):
+    registry = CollectorRegistry()
+
+    class Broken:
+        fails = False
+
+        def collect(self):
+            if self.fails:
+                raise RuntimeError(SECRET)
+            return []
+
+    broken = Broken()
+    registry.register(broken)
+    client = await open_port(Port(registry=registry))
+    broken.fails = True
+    got = await client.get("/metrics")
+    assert (got.status, await got.json()) == (500, {"detail": "Internal Server Error"})
+    broken.fails = False
+    assert (await client.get("/metrics")).status == 200
+
+
+async def talk(client, data):
+    """Raw bytes to the port, and everything that comes back until the end."""
+    reader, writer = await asyncio.open_connection(client.host, client.port)
+    writer.write(data)
+    answer = await asyncio.wait_for(reader.read(), 5)
+    writer.close()
+    return answer
+
+
+async def test_no_request_adds_a_series(open_port):
+    port = Port()
+    client = await open_port(port)
+
+    async def lines():
+        text = await (await client.get("/metrics")).text()
+        return [line.split(" ")[0] for line in text.splitlines() if not line.startswith("#")]
+
+    before = await lines()
+    luck = random.Random(7)
+    reader, writer = await asyncio.open_connection(client.host, client.port)
+    for _ in range(500):
+        path = "".join(luck.choice("abc/%2f;?=&") for _ in range(12))
+        writer.write(
+            f"{luck.choice(('GET', 'POST', 'PATCH', 'TRACE'))} /{path} HTTP/1.1\r\nHost: x{path[:2]}\r\n\r\n".encode()
+        )
+        head = await reader.readuntil(b"\r\n\r\n")
+        size = next((int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")), 0)
+        await reader.readexactly(size)
+    writer.close()
+    assert await lines() == before
+    assert len(before) < 1000

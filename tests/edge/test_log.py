@@ -1,0 +1,189 @@
+"""The log: lines of JSON, what is masked in them, what a terminal gets, and what of a library's record goes on."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import pty
+import re
+from types import SimpleNamespace
+
+import pytest
+
+from sidecar.core.fact import BreakerMoved, CallBegan, CallEnded, ChatServed, MessageRefused, PolicyAdopted
+from sidecar.core.vocabulary import Finish, Reason
+from sidecar.edge import log
+from sidecar.edge.log import FactLog, Logging
+from sidecar.policy.model import Policy
+
+
+@pytest.fixture
+def stderr(tmp_path, monkeypatch):
+    """Standard error as a file; call it to read the lines."""
+    with (tmp_path / "stderr").open("w") as file:
+        monkeypatch.setattr(log, "sys", SimpleNamespace(stderr=file))
+        yield lambda: [json.loads(line) for line in (tmp_path / "stderr").read_bytes().splitlines()]
+
+
+@pytest.fixture
+def written(stderr):
+    """Log through ``written.log``; ``written()`` closes and reads."""
+
+    class Written:
+        def __init__(self):
+            self.logging = Logging("debug")
+            self.log = self.logging.log
+
+        def __call__(self):
+            self.logging.close()
+            return stderr()
+
+    written = Written()
+    yield written
+    written.logging.close()
+
+
+def test_an_event_is_one_line_of_json(written):
+    written.log.info("ready", listen="127.0.0.1:1", count=3, text="a\nb\u2028")
+    (line,) = written()
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z", line.pop("time"))
+    assert line == {"event": "ready", "level": "info", "listen": "127.0.0.1:1", "count": 3, "text": "a\nb\u2028"}
+
+
+@pytest.mark.parametrize(("level", "events"), [("debug", "deiw"), ("info", "eiw"), ("warning", "ew"), ("error", "e")])
+def test_the_level_decides_what_is_written(stderr, level, events):
+    logging_ = Logging(level)
+    for name in ("debug", "info", "warning", "error"):
+        getattr(logging_.log, name)(name)
+    logging_.close()
+    assert sorted(line["event"][0] for line in stderr()) == list(events)
+
+
+@pytest.mark.parametrize(
+    "name", ["token", "X-VX11-Token", "authorization", "Cookie", "query_string", "message", "client_secret", "PASSWORD"]
+)
+def test_a_field_that_is_named_like_a_secret_is_masked(written, name):
+    written.log.warning("x", **{name: "s3cret", "other": "kept"})
+    (line,) = written()
+    assert (line[name], line["other"]) == ("***", "kept")
+
+
+def test_the_absence_of_a_secret_is_no_secret(written):
+    written.log.info("x", token=None)
+    assert written()[0]["token"] is None
+
+
+@pytest.mark.parametrize("value", ["\ud800", 2**70, {"a": "\udfff"}, object, {1: 2}, b"\xff", float("nan")])
+def test_no_value_makes_logging_fail(written, value):
+    written.log.info("odd", value=value)
+    assert written()[0]["event"] == "odd"
+
+
+def test_a_record_of_a_library_goes_on_without_its_text(written):
+    try:
+        {}["s3cret in the error"]
+    except LookupError:
+        logging.getLogger("aiohttp.server").exception("s3cret %s", "in the text", extra={"request": "s3cret"})
+    logging.getLogger("asyncio").warning("Executing s3cret took 2 seconds")
+    logging.getLogger("aiohttp").info("not even seen")
+    first, second = written()
+    assert (first["event"], first["logger"], first["error"]) == ("library", "aiohttp.server", "KeyError")
+    assert first["at"].startswith(__file__)
+    assert (second["logger"], second["error"]) == ("asyncio", None)
+    assert second["at"].startswith(__file__)
+    assert "s3cret" not in json.dumps([first, second])
+
+
+def test_a_record_about_no_error_has_none(written):
+    logging.getLogger("x").error("text", exc_info=True)  # noqa: LOG014 - a library may do so
+    assert written()[0]["error"] is None
+
+
+def test_after_the_end_records_of_libraries_go_elsewhere(written):
+    written()
+    assert not any(type(handler).__module__ == "sidecar.edge.log" for handler in logging.getLogger().handlers)
+
+
+@pytest.fixture
+def terminal(monkeypatch):
+    """What a person sees who has a terminal for standard error."""
+    ours, theirs = pty.openpty()
+    os.set_blocking(ours, False)
+    with os.fdopen(theirs, "w") as file:
+        monkeypatch.setattr(log, "sys", SimpleNamespace(stderr=file))
+
+        def seen(**fields):
+            logging_ = Logging()
+            logging_.log.info("hello", **fields)
+            logging_.close()
+            return os.read(ours, 4096).decode()
+
+        yield seen
+    os.close(ours)
+
+
+@pytest.mark.parametrize(("no_colour", "coloured"), [(None, True), ("", True), ("1", False), ("0", False)])
+def test_a_terminal_gets_readable_lines_with_colours_unless_told_otherwise(terminal, monkeypatch, no_colour, coloured):
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    if no_colour is not None:
+        monkeypatch.setenv("NO_COLOR", no_colour)
+    seen = terminal(answer=42, token="s3cret", odd="\ud800")
+    assert "hello" in seen
+    assert "42" in seen
+    assert not seen.startswith("{")
+    assert "s3cret" not in seen
+    assert ("\x1b[" in seen) is coloured
+
+
+def test_a_pipe_is_no_terminal_whatever_no_color_says(stderr, monkeypatch):
+    monkeypatch.setenv("NO_COLOR", "1")
+    logging_ = Logging()
+    logging_.log.info("hello")
+    logging_.close()
+    assert stderr()[0]["event"] == "hello"
+
+
+# -- facts -------------------------------------------------------------------------------------------------------------
+
+SERVED = ChatServed(2.0, 1, "corr-1", "fallback", 200, 1.23456789, 0.001)
+
+
+def test_a_call_is_one_line_with_what_came_of_it(written):
+    facts = FactLog(written.log)
+    facts(CallBegan(1.0, 1, 4.75, "corr-1", "rev"))
+    facts(CallEnded(2.0, 1, 1.2, Finish("madre", 1, degraded=True, reason=Reason.TIMEOUT), Reason.TIMEOUT, 2))
+    facts(SERVED)
+    (line,) = written()
+    del line["time"]
+    assert line == {
+        "event": "chat", "level": "info", "correlation_id": "corr-1", "outcome": "fallback", "status": 200,
+        "provider": "madre", "reason": "timeout", "attempts": 2, "seconds": 1.234568,
+    }  # fmt: skip
+
+
+def test_a_call_whose_plan_never_ended_is_still_a_line(written):
+    FactLog(written.log)(SERVED._replace(outcome="client_gone", status=499))
+    (line,) = written()
+    assert (line["provider"], line["reason"], line["attempts"]) == (None, None, 0)
+
+
+def test_nothing_of_a_call_that_was_served_is_kept(written):
+    facts = FactLog(written.log)
+    for call in range(5):
+        facts(CallEnded(2.0, call, 1.2, Finish("switch", 1, degraded=False, reason=None), None, 1))
+        facts(SERVED._replace(call=call))
+    assert not facts._ended
+
+
+def test_what_moves_rarely_is_said(written):
+    facts = FactLog(written.log)
+    facts(BreakerMoved(1.0, "switch", "closed", "open", "consecutive", 5.0))
+    facts(PolicyAdopted(1.0, "rev", "built-in", Policy()))
+    facts(MessageRefused(1.0, 400, "field"))
+    lines = [{key: line[key] for key in line if key not in ("time", "level")} for line in written()]
+    assert lines == [
+        {"event": "breaker_moved", "target": "switch", "before": "closed", "after": "open", "why": "consecutive"},
+        {"event": "policy_adopted", "revision": "rev", "source": "built-in"},
+        {"event": "message_refused", "status": 400, "why": "field"},
+    ]

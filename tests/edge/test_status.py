@@ -1,0 +1,150 @@
+"""What the admin port shows of the whole: readiness, who answers and since when, and the snapshot in force."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import orjson
+import pytest
+
+from sidecar import __version__
+from sidecar.core.engine import Engine
+from sidecar.core.fact import CallEnded, DormancyHeard
+from sidecar.core.vocabulary import Finish, Reason
+from sidecar.edge import settings as places
+from sidecar.edge.environment import read_environment
+from sidecar.edge.settings import Address, resolve
+from sidecar.edge.snapshot import InForce
+from sidecar.edge.status import Status, Watched
+from sidecar.policy.load import parse
+
+PRIMARY = Finish("switch", 1, degraded=False, reason=None)
+FALLBACK = Finish("madre", 2, degraded=True, reason=Reason.TIMEOUT)
+LEFT = Finish(None, None, degraded=False, reason=None, abandoned=True)
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self):
+        return self.now
+
+
+class Port:
+    def __len__(self):
+        return 3
+
+    def under_way(self, kind):
+        return len(kind)
+
+
+def settled(flags=None, **environ):
+    environ = {"API_TOKEN": "t", **environ}
+    return resolve(flags or {}, read_environment(environ), environ, parse("", "built-in"))
+
+
+def ended(at, finish):
+    return CallEnded(at, 1, 0.5, finish, finish.reason, 1)
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def status(clock):
+    return Status(clock)
+
+
+def test_it_is_not_ready_until_somebody_says_so(status):
+    here = settled()
+    assert status.readiness(here, here.admin) == ("starting", ())
+    status.blocked_by = None
+    assert status.readiness(here, here.admin) == (None, ())
+
+
+def test_what_an_operator_should_know_is_a_note(status):
+    here = settled({"admin": "0.0.0.0:9180"}, VX11_AUTH_MODE="off")
+    assert status.readiness(here, Address("0.0.0.0", 9999)).notes == (
+        "authentication is off: everybody may chat",
+        "the admin port 0.0.0.0:9999 can be reached from other machines",
+    )
+
+
+def test_readiness_looks_up_no_name(status, monkeypatch):
+    here = settled({"admin": "localhost:9180"})
+    monkeypatch.setattr(places.socket, "getaddrinfo", None)
+    assert status.readiness(here, here.admin).notes == ()
+
+
+def state(status, clock):
+    here = settled()
+    engine = Engine(clock(), here.snapshot.policy, revision="r", source="s", seed=1, emit=lambda _: None)
+    shown = status.state(Watched(here, InForce(here.snapshot), engine, Port(), clock))
+    return orjson.loads(orjson.dumps(shown))
+
+
+def test_the_state_can_be_written_and_holds_what_is_asked_first(status, clock):
+    clock.now = 107.26
+    shown = state(status, clock)
+    targets = shown.pop("targets")
+    assert list(targets) == ["switch", "madre"]
+    assert shown.pop("policy")["source"] == "built-in"
+    assert shown == {
+        "status": "starting",
+        "answering": None,
+        "connections": 3,
+        "under_way": {"chat": 4, "relay": 5, "tunnel": 6},
+        "gateway": "127.0.0.1:8010",
+        "destinations": {"switch": "http://127.0.0.1:8002", "madre": "http://127.0.0.1:8001"},
+        "version": __version__,
+        "up_seconds": 7.3,
+    }
+
+
+def test_the_state_holds_no_token(status, clock):
+    here = settled({}, API_TOKEN="s3cret", VX11_SIDECAR_ADMIN_TOKEN="s3cret")
+    engine = SimpleNamespace(view=lambda _: {})
+    assert b"s3cret" not in orjson.dumps(status.state(Watched(here, InForce(here.snapshot), engine, Port(), clock)))
+
+
+def test_once_it_serves_the_state_says_so(status, clock):
+    status.blocked_by = None
+    assert state(status, clock)["status"] == "serving"
+
+
+def test_the_last_answer_tells_who_answers(status, clock):
+    status(ended(98.0, FALLBACK))
+    status(ended(99.0, PRIMARY))
+    assert state(status, clock)["answering"] == {
+        "provider": "switch", "degraded": False, "reason": None, "first_reason": None, "seconds_ago": 1.0, "degraded_for_seconds": None,
+    }  # fmt: skip
+
+
+def test_degraded_counts_from_the_first_degraded_answer_on(status, clock):
+    for at in (90.0, 95.0, 99.5):
+        status(ended(at, FALLBACK))
+    assert state(status, clock)["answering"] == {
+        "provider": "madre", "degraded": True, "reason": "timeout", "first_reason": "timeout", "seconds_ago": 0.5, "degraded_for_seconds": 10.0,
+    }  # fmt: skip
+
+
+def test_a_good_answer_ends_the_count_and_the_next_bad_one_begins_anew(status, clock):
+    for at, finish in ((90.0, FALLBACK), (95.0, PRIMARY), (99.0, FALLBACK)):
+        status(ended(at, finish))
+    assert state(status, clock)["answering"]["degraded_for_seconds"] == 1.0
+
+
+def test_a_client_that_left_and_other_facts_say_nothing_about_who_answers(status, clock):
+    status(ended(99.0, LEFT))
+    status(DormancyHeard(99.0, None))
+    assert state(status, clock)["answering"] is None
+
+
+def test_what_is_in_force_is_swapped_whole():
+    one, other = settled().snapshot, settled().snapshot
+    holder = InForce(one)
+    assert holder.current is one
+    holder.current = other
+    assert holder.current is other
