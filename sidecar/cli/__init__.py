@@ -1,20 +1,21 @@
 """The command line: one module per command, each with ``add_options`` and ``run``.
 
-Exit codes: 0 it ended as asked, 2 it could not start as told; then a message on standard error says what to change, never
-a traceback. Parsed with argparse, and each command imports what it needs when it runs: the serving path should not pay
-for the others.
+Exit codes: 0 it ended as asked, 1 it found what it looks for (``check``), 2 it could not do as told; then a
+message on standard error says what to change, never a traceback. Parsed with argparse, and each command imports what it
+needs when it runs: the serving path should not pay for the others.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import ModuleType
 
 from sidecar import __version__
-from sidecar.cli import lab, serve
-from sidecar.policy.problem import PolicyError
+from sidecar.cli import check, lab, schema, serve
 
+COMMANDS: Mapping[str, ModuleType] = {"serve": serve, "check": check, "schema": schema, "lab": lab}
 UNUSABLE = 2
 INTERRUPTED = 130  # as a shell reports it
 
@@ -23,14 +24,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit code. Wrong options end in SystemExit(2), as argparse has it."""
     arguments = _parser().parse_args(argv)
     try:
-        arguments.run(arguments)
-    except (PolicyError, ValueError, OSError) as error:
-        # Every complaint about environment, flags and lab faults is a ValueError that is worded for people.
+        return arguments.run(arguments) or 0
+    except (ValueError, OSError) as error:
+        # Every complaint about policies, environment, flags and lab faults is a ValueError that is worded for people.
         _complain(error)
         return UNUSABLE
     except KeyboardInterrupt:
         return INTERRUPTED
-    return 0
 
 
 def _complain(error: Exception) -> None:
@@ -45,9 +45,11 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="sidecar", description="Makes chat in VX11 work, in front of the gateway.")
     parser.add_argument("--version", action="version", version=f"sidecar {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for name, module in (("serve", serve), ("lab", lab)):
+    for name, module in COMMANDS.items():
         text = (module.__doc__ or "").split("\n", 1)[0]
-        command = commands.add_parser(name, help=text, description=module.__doc__)
+        command = commands.add_parser(
+            name, help=text, description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        )
         module.add_options(command)
         command.set_defaults(run=module.run)
     return parser

@@ -9,6 +9,11 @@ from pydantic_core.core_schema import NullableSchema, WithDefaultSchema
 
 from sidecar.policy.model import Policy
 
+_WHOLE = {
+    "title": "Policy of the sidecar",
+    "description": "How chat is answered. Every field has its default: an empty file is a policy.",
+}
+
 
 class _AsWritten(GenerateJsonSchema):
     """Gives defaults as a file writes them (``5s``), where the model holds plain numbers; null is never written."""
@@ -25,10 +30,27 @@ class _AsWritten(GenerateJsonSchema):
     def nullable_schema(self, schema: NullableSchema) -> JsonSchemaValue:
         return self.generate_inner(schema["schema"])
 
+    def field_title_should_be_set(self, schema: object) -> bool:  # noqa: ARG002 - a key needs no second name
+        return False
+
 
 def schema() -> dict[str, Any]:
     """Build the schema of a file: the policy, and ``extends``, which belongs to the file alone."""
     made = Policy.model_json_schema(schema_generator=_AsWritten)
+    for section in (made, *made["$defs"].values()):
+        for field in section["properties"].values():
+            _mark(field)
     extends = {"type": "string", "description": "a file whose values hold where this one states none"}
     made["properties"] = {"extends": extends, **made["properties"]}
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **made}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **made, **_WHOLE}
+
+
+def _mark(field: dict[str, Any]) -> None:
+    """Say in words, for whoever hovers over it, what nothing obeys yet; and which keys a mapping takes, if not all."""
+    if field.get("reserved"):
+        what = "leave it out" if "not" in field else "nothing but the default is obeyed yet"
+        field["description"] = f"Reserved, {what}: {field['description']}"
+    elif "reserved_values" in field:
+        field["description"] += f" (reserved: {', '.join(field['reserved_values'])})"
+    if "patternProperties" in field:
+        field["propertyNames"] = {"anyOf": [{"pattern": pattern} for pattern in field["patternProperties"]]}

@@ -1,0 +1,86 @@
+"""What is allowed in a policy and hardly meant: fields that are right alone and wrong together, with file, line and column.
+
+``lint`` is pure: it looks at what was loaded, at the figures of it, and at what the caller observed. Each kind of finding has a
+stable short code. A comment ``# lint: ignore CODE`` at the end of the line, or alone on the line above, silences it there
+(several codes with commas between); what is right for others may be wrong for you, and the comment is where the reason goes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
+
+from sidecar.policy.figures import figures
+from sidecar.policy.lint import breakers, doors, patience, retries
+from sidecar.policy.lint.finding import Finding, Found, Observed, Rung, Severity, findings
+from sidecar.policy.load import Loaded
+
+__all__ = ["CODES", "Finding", "Observed", "Severity", "lint", "silence"]
+
+# fmt: off
+CODES: Mapping[str, Severity] = MappingProxyType({
+    # of time
+    "worst-case-over-deadline": "error", "attempt-over-deadline": "error", "no-time-left": "error",
+    "deadline-beyond-ui": "warning", "connect-never-in-force": "warning", "slow-call-never": "warning",
+    "reserve-unused": "warning", "reserve-below-connect": "warning", "reserve-over-half": "warning",
+    "reserve-below-p95": "warning", "backoff-over-deadline": "warning", "backoff-base-over-max": "warning",
+    "queue-over-time-left": "warning", "retries-eat-reserve": "warning",
+    # of retries
+    "effects-contradicted": "error", "retry-resends-unsafe": "error", "only-if-unsent-unused": "warning",
+    "on-timeout-unused": "warning", "on-timeout-without-time": "warning", "retry-never-happens": "warning",
+    "retry-budget-doubles-load": "warning",
+    # of breakers
+    "breaker-never-opens": "error", "breaker-window-too-short": "warning", "breaker-arms-late": "warning",
+    "breaker-only-total": "warning", "breaker-trips-on-one": "warning", "open-shorter-than-probe": "warning",
+    # of doors
+    "auth-off": "warning", "shield-off": "warning", "intercept-partial": "warning", "rate-limit-below-ui": "warning",
+    "anonymous-below-session": "warning", "body-below-message": "warning", "metadata-steers": "warning",
+    "no-target": "warning", "fallback-drops": "warning", "fallback-local-error": "warning", "debug-relayed": "error",
+    "proxies-everybody": "error", "relay-cuts-gateway": "warning",
+    # of the file itself
+    "never-reloads": "warning", "ignores-nothing": "warning",
+})
+# fmt: on
+"""Every code with its severity: an error cannot work as stated or opens a door, a warning is worth a second look."""
+
+_IGNORE = re.compile(r"#\s*lint:\s*ignore\s+([a-z0-9-]+(?:\s*,\s*[a-z0-9-]+)*)")
+_LINE_END = re.compile(r"\r\n|[\r\n\x85\u2028\u2029]")
+
+
+def lint(loaded: Loaded, observed: Observed = Observed()) -> tuple[Finding, ...]:  # noqa: B008 - a constant
+    """Everything that is doubtful about a policy, in the order of its files and lines."""
+    return tuple(sorted(findings(_found(loaded, observed), loaded, CODES)))
+
+
+def silence(found: Iterable[Finding], texts: Mapping[str, str]) -> tuple[Finding, ...]:
+    """``found`` without what comments in the files (``texts`` by name) ignore, and with the comments that name no code."""
+    ignored = {(file, line, code) for file, text in texts.items() for line, code in _ignored(text)}
+    kept = [finding for finding in found if (finding.file, finding.line, finding.code) not in ignored]
+    unknown = {(file, code): line for file, line, code in sorted(ignored, reverse=True) if code not in CODES}
+    for (file, code), line in unknown.items():
+        message = f"{code} is no code of a finding, so this comment silences nothing: correct it, or delete it"
+        kept.append(Finding(file, line, 1, "warning", "", message, "ignores-nothing"))
+    return tuple(sorted(kept))
+
+
+def _found(loaded: Loaded, observed: Observed) -> Iterator[Found]:
+    policy = loaded.policy
+    worked_out = figures(policy, observed.p95)
+    yield from doors.of_the_policy(policy)
+    if policy.ladder:
+        yield from patience.of_the_policy(policy, worked_out)
+    for depth, target in enumerate(policy.ladder):
+        rung = Rung(depth, target, worked_out.targets[depth], policy, loaded, observed)
+        for rules in (patience, retries, breakers):
+            yield from rules.of_a_target(rung)
+
+
+def _ignored(text: str) -> Iterator[tuple[int, str]]:
+    """Lines with the codes that are ignored there: the comment's own line, and the next if it stands alone."""
+    for number, line in enumerate(_LINE_END.split(text), 1):
+        match = _IGNORE.search(line)
+        for code in re.split(r"\s*,\s*", match[1]) if match else ():
+            yield number, code
+            if line.lstrip().startswith("#"):
+                yield number + 1, code
