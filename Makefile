@@ -11,7 +11,7 @@ help:
 	@echo "make lab         try the sidecar on this machine: a small VX11 that breaks on demand (LAB_SECONDS=n ends it by itself)"
 	@echo "make test        everything that must hold: lint, types, floors, tests; under 10 minutes on 2 cores"
 	@echo "make acceptance  the long runs: full-length incidents against the lab"
-	@echo "make bench       start time, memory, what a chat costs"
+	@echo "make bench       start time, memory, what a chat costs, how fast a replay is"
 	@echo "make lock        resolve dependencies anew and write the locks with hashes"
 
 lab: .venv/.ready
@@ -21,7 +21,7 @@ test: .venv/.ready
 	@if [ -n "$$CI" ]; then $(MAKE) --no-print-directory deps; fi
 	@$(MAKE) --no-print-directory lint
 	$(BIN)/python -m pytest -m "not slow" --cov=sidecar --cov-report= $(PYTEST)
-	$(BIN)/python -m coverage report --skip-covered --include 'sidecar/core/*,sidecar/policy/*,sidecar/wire/*' --fail-under 98
+	$(BIN)/python -m coverage report --skip-covered --include 'sidecar/core/*,sidecar/policy/*,sidecar/wire/*,sidecar/replay/*' --fail-under 98
 
 acceptance: .venv/.ready
 	$(BIN)/python -m pytest -m slow -rP $(PYTEST)
@@ -44,6 +44,7 @@ bench: .venv/.ready
 	$(BIN)/python -m benchmarks.start
 	$(BIN)/python -m benchmarks.memory
 	$(BIN)/python -m benchmarks.chat_overhead
+	$(BIN)/python -m benchmarks.simulate
 
 lock: .venv/.ready
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from sidecar.cli.serve import add_common_options, load_policy
 
 if TYPE_CHECKING:
-    from sidecar.edge.log import Logging
+    from sidecar.edge.outlets.log import Logging
+    from sidecar.edge.reload import Source
     from sidecar.edge.settings import Settings
     from sidecar.lab.town import Lab
 
@@ -43,7 +44,7 @@ def _port(text: str) -> int:
 
 def run(arguments: argparse.Namespace) -> None:
     """Run until Ctrl-C, or for LAB_SECONDS. Raises ValueError or OSError for what the caller can mend."""
-    from sidecar.edge.log import Logging  # noqa: PLC0415 - not for --help
+    from sidecar.edge.outlets.log import Logging  # noqa: PLC0415 - not for --help
     from sidecar.edge.process import run_loop  # noqa: PLC0415
 
     seconds = _seconds(os.environ.get(SECONDS))
@@ -56,13 +57,19 @@ def run(arguments: argparse.Namespace) -> None:
 
 async def _show(arguments: argparse.Namespace, seconds: float | None, logging: Logging) -> None:
     import asyncio  # noqa: PLC0415
+    import signal  # noqa: PLC0415
 
     from sidecar.edge.app import Sidecar  # noqa: PLC0415
     from sidecar.edge.process import Stop, say  # noqa: PLC0415
     from sidecar.lab.tour import instructions  # noqa: PLC0415
 
     stop = Stop()
-    async with _town(arguments) as lab, Sidecar(_settings(arguments, lab), logging) as sidecar:
+    async with AsyncExitStack() as stack:
+        lab = await stack.enter_async_context(_town(arguments))
+        settings = _settings(arguments, lab)
+        sidecar = Sidecar(settings, logging, lambda: _source(arguments, lab, settings))
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, sidecar.reload)
+        await stack.enter_async_context(sidecar)
         listen, admin = sidecar.serving
         sys.stdout.write(instructions(f"http://{listen}", f"http://{admin}", lab.control_url, lab.token) + "\n")
         say({"event": "ready", "listen": str(listen), "admin": str(admin), "control": lab.control_url})
@@ -92,10 +99,28 @@ def _settings(arguments: argparse.Namespace, lab: Lab) -> Settings:
     from sidecar.edge.environment import read_environment  # noqa: PLC0415
     from sidecar.edge.settings import resolve  # noqa: PLC0415
 
-    environ = {"VX11_TENTACULO_LINK_TOKEN": lab.token, "VX11_SIDECAR_ADMIN_TOKEN": "lab-admin"}
+    environ = _environ(lab)
+    return resolve(_flags(arguments, lab), read_environment(environ), environ, load_policy(arguments.policy))
+
+
+def _source(arguments: argparse.Namespace, lab: Lab, settings: Settings) -> Source:
+    """What a reload finds."""
+    from sidecar.edge.environment import read_environment  # noqa: PLC0415
+    from sidecar.edge.reload import Source  # noqa: PLC0415
+    from sidecar.edge.settings import renew  # noqa: PLC0415
+
+    environ, loaded = _environ(lab), load_policy(arguments.policy)
+    renewed = renew(settings, _flags(arguments, lab), read_environment(environ), environ, loaded)
+    return Source(renewed.snapshot, renewed.files, renewed.mutators)
+
+
+def _environ(lab: Lab) -> dict[str, str]:
+    return {"VX11_TENTACULO_LINK_TOKEN": lab.token, "VX11_SIDECAR_ADMIN_TOKEN": "lab-admin"}
+
+
+def _flags(arguments: argparse.Namespace, lab: Lab) -> dict[str, str | None]:
     places = {"gateway": lab.gateway_url, "switch": lab.switch_url, "madre": lab.madre_url}
-    flags = {"listen": arguments.listen, "admin": arguments.admin, "journal": arguments.journal, **places}
-    return resolve(flags, read_environment(environ), environ, load_policy(arguments.policy))
+    return {"listen": arguments.listen, "admin": arguments.admin, "journal": arguments.journal, **places}
 
 
 def _seconds(text: str | None) -> float | None:

@@ -37,15 +37,21 @@ def add_common_options(parser: argparse.ArgumentParser, *, log_level: str) -> No
 def run(arguments: argparse.Namespace) -> None:
     """Serve until told to stop. Raises ValueError or OSError for what the caller can mend."""
     from sidecar.edge.environment import read_environment  # noqa: PLC0415 - not for --help
-    from sidecar.edge.log import Logging  # noqa: PLC0415
+    from sidecar.edge.outlets.log import Logging  # noqa: PLC0415
     from sidecar.edge.process import run_loop, serve  # noqa: PLC0415
-    from sidecar.edge.settings import resolve  # noqa: PLC0415
+    from sidecar.edge.reload import Source  # noqa: PLC0415
+    from sidecar.edge.settings import renew, resolve  # noqa: PLC0415
+
+    def read() -> Source:
+        loaded = load_policy(arguments.policy)
+        renewed = renew(settings, vars(arguments), read_environment(os.environ), os.environ, loaded)
+        return Source(renewed.snapshot, renewed.files, renewed.mutators)
 
     loaded = load_policy(arguments.policy)
     settings = resolve(vars(arguments), read_environment(os.environ), os.environ, loaded)
     logging = Logging(arguments.log_level)
     try:
-        run_loop(serve(settings, logging))
+        run_loop(serve(settings, logging, read))
     finally:
         logging.close()
 

@@ -25,6 +25,7 @@ from sidecar.core.vocabulary import Abandoned, Answered, ErrorKind, Event, Outco
 from sidecar.policy.model import Policy
 
 SCHEMA = 1  # of the lines; a reader refuses what it does not know
+HEADINGS = frozenset({"start", "continued"})  # the first lines of a run and of its further files
 _LARGEST = sys.float_info.max
 
 
@@ -50,6 +51,11 @@ def to_line(fact: Fact) -> dict[str, Any] | None:
             effective = policy.model_dump(mode="json")
             return {"in": "adopt", "at": at, "revision": revision, "source": source, "policy": effective}
     return None
+
+
+def run_id(seed: int) -> str:
+    """What tells one run from another that writes in the same directory: drawn at random as its seed is, and free of time."""
+    return f"{seed:x}"
 
 
 def event_from(line: Mapping[str, Any]) -> Event:

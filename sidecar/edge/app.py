@@ -21,28 +21,38 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 from aiohttp import web
+from aiohttp.http import HttpRequestParser
 
 from sidecar.core.engine import Engine
 from sidecar.core.fact import Fact
-from sidecar.edge import handover, power, reply
-from sidecar.edge.admin import Office, admin_application
-from sidecar.edge.chat import chat_application
-from sidecar.edge.journal import Journal
-from sidecar.edge.kitchen import Kitchen
-from sidecar.edge.log import FactLog, Log, Logging
-from sidecar.edge.port import DataPort
-from sidecar.edge.relay import Relay
-from sidecar.edge.settings import Address, Settings, refuse_loop
+from sidecar.edge.admin.application import Office, admin_application, admin_protocol
+from sidecar.edge.admin.calls import Calls
+from sidecar.edge.admin.control import Control
+from sidecar.edge.admin.overrides import Overrides
+from sidecar.edge.admin.status import Status, Watched
+from sidecar.edge.chat import power, reply
+from sidecar.edge.chat.application import chat_application
+from sidecar.edge.chat.kitchen import Kitchen
+from sidecar.edge.chat.upstream import Upstream
+from sidecar.edge.data import handover
+from sidecar.edge.data.port import DataPort
+from sidecar.edge.data.relay import Relay
+from sidecar.edge.data.terms import Lasting, terms
+from sidecar.edge.outlets.journal import Journal
+from sidecar.edge.outlets.log import FactLog, Log, Logging
+from sidecar.edge.outlets.telemetry import TARGETS, Telemetry
+from sidecar.edge.reload import Reloader, Source
+from sidecar.edge.settings import Address, Settings, UnusableSettingsError, refuse_loop
 from sidecar.edge.snapshot import InForce
-from sidecar.edge.status import Status, Watched
-from sidecar.edge.telemetry import TARGETS, Telemetry
-from sidecar.edge.terms import Lasting, terms
-from sidecar.edge.upstream import Upstream
+from sidecar.edge.token import Open
 
 GRACE = 8.0  # seconds that what is under way may still take when told to stop: docker kills after ten
+ADMIN_GRACE = 1.0  # seconds an order may still take
 BACKLOG = 1024
 LAG_TICK = 0.5  # seconds between two looks at how late the loop is
 KINDS = ("chat", "relay", "tunnel")
+
+Read = Callable[[], Source]
 
 
 class Serving(NamedTuple):
@@ -61,20 +71,25 @@ class Sidecar:
 
     serving: Serving
 
-    def __init__(self, settings: Settings, logging_: Logging) -> None:
+    def __init__(self, settings: Settings, logging_: Logging, read: Read | None = None) -> None:
+        """``read`` makes the next snapshot out of the files; without it a reload finds what is in force."""
         self._settings = settings
+        self._read = read or (lambda: Source(settings.snapshot, settings.files, settings.mutators))
+        self._mutators = settings.mutators
+        self._reloader: Reloader | None = None
+        self._reload_wanted = False
         self._logging = logging_
         self._in_force = InForce(settings.snapshot)
         self._sinks: list[Callable[[Fact], None]] = []
         self._stack = AsyncExitStack()
-        self._now = (
-            time.monotonic
-        )  # not the loop's: uvloop's clock stands still within a turn and counts in milliseconds
+        self._now = time.monotonic  # the loop's stands still within a turn and, with uvloop, counts in milliseconds
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
             await self._start(stack)
             self._stack = stack.pop_all()
+        if self._reload_wanted:
+            self.reload()
         self._status.blocked_by = None
         gc.collect()
         gc.freeze()  # what stands now stays for good: the collector need not look through it again
@@ -86,6 +101,13 @@ class Sidecar:
         gc.unfreeze()
         await self._stack.aclose()
 
+    def reload(self) -> None:
+        """Read policy and token files again, now or as soon as we serve; what cannot be used changes nothing and is said."""
+        if self._reloader is None:
+            self._reload_wanted = True
+        else:
+            self._reloader.reload("signal")
+
     async def drain(self, grace: float = GRACE) -> None:
         """Unready at once; no new connections; what is under way may end within ``grace`` seconds, then it is cut."""
         self._status.blocked_by = "draining"
@@ -96,13 +118,18 @@ class Sidecar:
     # -- building, in the order of dependence ---------------------------------------------------------------------
 
     async def _start(self, stack: AsyncExitStack) -> None:
+        _demand_strict_parser()
         self._facts(stack)
-        tasks = _Tasks(self._logging.log)
-        stack.push_async_callback(tasks.close)
         kitchen = self._kitchen(stack)
+        tasks = _Tasks(self._logging.log)
+        stack.push_async_callback(tasks.close)  # before what tasks use is closed
         await self._data_port(stack, kitchen, tasks)
-        await self._admin_port(stack, kitchen)
+        reloader = self._operators(kitchen)
+        await self._admin_port(stack, kitchen, reloader)
+        self._reloader = reloader
         tasks.spawn(power.listen(kitchen))
+        tasks.spawn(reloader.watch())
+        tasks.spawn(self._overrides.expire())
         tasks.spawn(self._watch_lag())
 
     def _facts(self, stack: AsyncExitStack) -> None:
@@ -117,7 +144,8 @@ class Sidecar:
             stack.callback(journal.close)
             self._telemetry.watch_lost("journal", lambda: journal.dropped)
             self._sinks.append(journal)
-        self._sinks += [self._telemetry, FactLog(self._logging.log), self._status]
+        self._calls = Calls()
+        self._sinks += [self._telemetry, FactLog(self._logging.log), self._status, self._calls]
 
     def _emit(self, fact: Fact) -> None:
         """Tell everybody. Who cannot take a fact loses it: no decision may hang on who listens."""
@@ -145,11 +173,13 @@ class Sidecar:
             gateway.host, gateway.port, emit=self._emit, now=self._now, spawn=tasks.spawn, connect_timeout=timeout
         )
         stack.callback(relay.close)
+        self._relay = relay
         chat = await _chat_server(stack, kitchen)
         # Two sidecars in a row are no loop, so each instance has a name of its own.
         pseudonym = f"{reply.NAME}-{secrets.token_hex(4)}".encode()
-        lasting = Lasting(relay, chat, self._emit, self._now, pseudonym, str(gateway).encode())
-        self._port = DataPort(terms(self._settings.snapshot, lasting))
+        self._engine = kitchen.engine
+        self._lasting = Lasting(relay, chat, self._emit, self._now, pseudonym, str(gateway).encode())
+        self._port = DataPort(terms(self._settings.snapshot, self._lasting))
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(self._port, wanted.host, wanted.port, backlog=BACKLOG)
         stack.callback(self._server.close)
@@ -158,24 +188,60 @@ class Sidecar:
         self._port.start()
         stack.push_async_callback(self._port.drain, 0.0)  # whoever is still there by then is cut
 
-    async def _admin_port(self, stack: AsyncExitStack, kitchen: Kitchen) -> None:
+    def _operators(self, kitchen: Kitchen) -> Reloader:
+        """What changes while we run: the policy, and what an operator overrides."""
+        self._overrides = Overrides(kitchen.engine, self._now, self._logging.log)
+        return Reloader(
+            self._read,
+            self._apply,
+            self._in_force,
+            self._settings.files,
+            emit=self._emit,
+            now=self._now,
+            log=self._logging.log,
+        )
+
+    def _apply(self, source: Source) -> None:
+        """Put a snapshot in force: engine, door and relay at one moment, for no request runs meanwhile."""
+        snapshot = source.snapshot
+        prepared = terms(snapshot, self._lasting)  # first: if this fails, nothing has changed
+        if isinstance(snapshot.tokens, Open) and not isinstance(self._in_force.current.tokens, Open):
+            self._logging.log.warning("auth_off", note="authentication is off: everybody may chat")
+        if snapshot.revision != self._in_force.current.revision:
+            self._engine.adopt(self._now(), snapshot.policy, revision=snapshot.revision, source=snapshot.source)
+        self._in_force.current = snapshot
+        self._mutators = source.mutators
+        self._port.terms = prepared
+        self._relay.connect_timeout = snapshot.policy.relay.timeouts.connect
+
+    async def _admin_port(self, stack: AsyncExitStack, kitchen: Kitchen, reloader: Reloader) -> None:
         settings, engine, port = self._settings, kitchen.engine, self._port
         self._telemetry.watch_each("retry_budget_balance", TARGETS, lambda target: engine.balance(self._now(), target))
         self._telemetry.watch_each("inflight_requests", KINDS, port.under_way)
         self._telemetry.watch("websocket_connections", lambda: port.under_way("tunnel"))
-        watched = Watched(settings, self._in_force, engine, port, self._now)
+        overrides = self._overrides
+        watched = Watched(settings, self._in_force, engine, port, overrides.view, lambda: reloader.problems)
         office = Office(
             registry=self._telemetry.registry,
             in_force=self._in_force,
-            readiness=lambda: self._status.readiness(settings, self.serving.admin),
+            readiness=lambda: self._status.readiness(watched, self.serving.admin),
             state=lambda: self._status.state(watched),
-            token=settings.admin_token,
+            explain=self._calls.explain,
+            control=Control(overrides, reloader, self._in_force, self._set_level),
+            mutators=lambda: self._mutators,
+            exposed=settings.admin_token is not None,
         )
-        runner = web.AppRunner(admin_application(office), access_log=None)
+        runner = web.AppRunner(admin_application(office), access_log=None, shutdown_timeout=ADMIN_GRACE)
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
-        await web.TCPSite(runner, settings.admin.host, settings.admin.port).start()
-        self.serving = Serving(self._listen, Address(settings.admin.host, runner.addresses[0][1]))
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(admin_protocol(runner), settings.admin.host, settings.admin.port)
+        stack.callback(server.close)
+        self.serving = Serving(self._listen, Address(settings.admin.host, server.sockets[0].getsockname()[1]))
+
+    def _set_level(self, level: str) -> None:
+        self._logging.set_level(level)
+        self._logging.log.warning("log_level_set", threshold=level)
 
     async def _watch_lag(self) -> None:
         """How late the loop wakes us is how late it serves everybody."""
@@ -202,6 +268,15 @@ async def _chat_server(stack: AsyncExitStack, kitchen: Kitchen) -> handover.Serv
     server: handover.ServerFactory = runner.server
     await handover.rehearse(server, "/")
     return server
+
+
+def _demand_strict_parser() -> None:
+    """Most of aiohttp's request-smuggling faults were in its pure-Python parser alone; nobody should serve with that one."""
+    if HttpRequestParser.__module__ == "aiohttp.http_parser":
+        raise UnusableSettingsError(
+            "aiohttp runs without its C parser (AIOHTTP_NO_EXTENSIONS is set, or the package was built without it): "
+            "install a wheel of aiohttp, or unset the variable"
+        )
 
 
 class _Tasks:

@@ -64,6 +64,12 @@ def secret_from(origin: str, environ: Mapping[str, str]) -> str:
     return secret
 
 
+def secret_files(environ: Mapping[str, str]) -> tuple[Path, ...]:
+    """The files that hold our secrets: whoever changes one means to rotate a token."""
+    names = dict.fromkeys((*LINK_TOKEN, *ACCEPTED_TOKEN, MORE_TOKENS, ADMIN_TOKEN))
+    return tuple(Path(path) for name in names if (path := environ.get(f"{name}_FILE")))
+
+
 def _first(environ: Mapping[str, str], names: tuple[str, ...]) -> str | None:
     return next((secret for name in names if (secret := _secret(environ, name))), None)
 

@@ -1,6 +1,6 @@
 """The life of the process: loop, signals, the line that says ready, the end.
 
-SIGTERM or SIGINT drains; a second one ends at once.
+SIGTERM or SIGINT drains; a second one ends at once. SIGHUP reloads.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import Any
 
 import orjson
 
-from sidecar.edge.app import Sidecar
-from sidecar.edge.log import Logging
+from sidecar.edge.app import Read, Sidecar
+from sidecar.edge.outlets.log import Logging
 from sidecar.edge.settings import Settings
 
 
@@ -31,11 +31,13 @@ def run_loop(main: Coroutine[Any, Any, None]) -> None:
         runner.run(main)
 
 
-async def serve(settings: Settings, logging_: Logging) -> None:
-    """Serve until told to stop."""
+async def serve(settings: Settings, logging_: Logging, read: Read | None = None) -> None:
+    """Serve until told to stop; SIGHUP reads policy and token files again, by ``read``."""
     _raise_descriptor_limit()
     stop = Stop()
-    async with Sidecar(settings, logging_) as sidecar:
+    sidecar = Sidecar(settings, logging_, read)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, sidecar.reload)  # before: unheard it would end us
+    async with sidecar:
         if settings.auth_off:
             logging_.log.warning("auth_off", note="authentication is off: everybody may chat")
         say({"event": "ready", "listen": str(sidecar.serving.listen), "admin": str(sidecar.serving.admin)})

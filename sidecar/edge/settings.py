@@ -13,10 +13,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from sidecar.edge.environment import Environment, UnusableEnvironmentError, secret_from
-from sidecar.edge.snapshot import Snapshot
+from sidecar.edge.environment import Environment, UnusableEnvironmentError, secret_files, secret_from
+from sidecar.edge.snapshot import Destination, Snapshot
 from sidecar.edge.token import Open, Tokens
-from sidecar.edge.upstream import Destination
 from sidecar.policy.load import Loaded
 from sidecar.policy.model import Target
 
@@ -56,43 +55,97 @@ class Settings(NamedTuple):
     gateway: Address
     snapshot: Snapshot
     admin_token: Tokens | None
+    """Who may read off loopback; None on loopback, where everybody may."""
+    mutators: Tokens
+    """Who may change anything by the admin port; with no admin token nobody."""
     journal: Path | None
     auth_off: bool
+    files: tuple[Path, ...]
+    """What all this was read from."""
 
 
 def resolve(flags: Mapping[str, str | None], said: Environment, environ: Mapping[str, str], loaded: Loaded) -> Settings:
     """Raises UnusableSettingsError. ``flags`` holds listen, admin, gateway, switch, madre and journal, None where not given."""
-    policy = loaded.policy
-    source = loaded.source.encode("utf-8", "backslashreplace").decode()  # a file name need not be text
     fixed = {name: _address(name, flags.get(name)) for name in ("listen", "admin")}
     for name, address in fixed.items():
         if not _resolved(address.host):
             raise UnusableSettingsError(f"{name}: {address.host} does not resolve: name an address of this machine")
     gateway = _address("gateway", flags.get("gateway") or said.gateway)
-    from_environment = {"switch": said.switch, "madre": said.madre}
-    destinations: dict[str, Destination] = {}
-    for target in policy.ladder:
-        stated = flags.get(target.name) or from_environment[target.name] or target.url
-        destinations[target.name] = _destination(target, _address(target.name, stated), said, environ)
-    auth_off = _auth_off(said, loaded)
-    tokens = Open() if auth_off else Tokens(said.accepted)
-    if not auth_off and not len(tokens):
-        raise UnusableSettingsError(
-            "no token is configured, so nobody could chat: set VX11_TENTACULO_LINK_TOKEN (or VX11_SIDECAR_TOKENS, or either "
-            "with _FILE), or say VX11_AUTH_MODE=off to let everybody in"
-        )
-    journal = flags.get("journal") or policy.journal.dir
+    snapshot = take_snapshot(flags, said, environ, loaded)
+    journal = flags.get("journal") or loaded.policy.journal.dir
+    mutators = _mutators(said)
     settings = Settings(
         listen=fixed["listen"],
         admin=fixed["admin"],
         gateway=gateway,
-        snapshot=Snapshot(policy, loaded.revision, source, tokens, destinations),
-        admin_token=_admin_token(fixed["admin"], said),
+        snapshot=snapshot,
+        admin_token=None if is_loopback(fixed["admin"].host) else mutators,
+        mutators=mutators,
         journal=Path(journal) if journal else None,
-        auth_off=auth_off,
+        auth_off=isinstance(snapshot.tokens, Open),
+        files=_files(loaded, environ),
     )
     refuse_loop(settings.listen, gateway)
     return settings
+
+
+def renew(
+    settings: Settings,
+    flags: Mapping[str, str | None],
+    said: Environment,
+    environ: Mapping[str, str],
+    loaded: Loaded,
+) -> Settings:
+    """What a reload makes of ``settings``: addresses, journal and who may read stay. Raises UnusableSettingsError.
+
+    A file alone never lets everybody in while we run: authentication is turned off at start, or by the environment.
+    """
+    snapshot = take_snapshot(flags, said, environ, loaded)
+    if isinstance(snapshot.tokens, Open) and not settings.auth_off and said.auth_mode != "off":
+        raise UnusableSettingsError(
+            f"{loaded.origin('auth.mode') or loaded.source}: auth.mode: off does not take effect while serving: "
+            "restart, or leave it at token"
+        )
+    mutators = _mutators(said)
+    return settings._replace(
+        snapshot=snapshot,
+        mutators=mutators,
+        admin_token=None if settings.admin_token is None else mutators,
+        files=_files(loaded, environ),
+    )
+
+
+def take_snapshot(
+    flags: Mapping[str, str | None], said: Environment, environ: Mapping[str, str], loaded: Loaded
+) -> Snapshot:
+    """The part that a reload may change. Looks nothing up, so it may be called while serving. Raises UnusableSettingsError."""
+    source = loaded.source.encode("utf-8", "backslashreplace").decode()  # a file name need not be text
+    from_environment = {"switch": said.switch, "madre": said.madre}
+    destinations: dict[str, Destination] = {}
+    for target in loaded.policy.ladder:
+        stated = flags.get(target.name) or from_environment[target.name] or target.url
+        destinations[target.name] = _destination(target, _address(target.name, stated), said, environ)
+    tokens = Open() if _auth_off(said, loaded) else Tokens(said.accepted)
+    if not isinstance(tokens, Open) and not len(tokens):
+        raise UnusableSettingsError(
+            "no token is configured, so nobody could chat: set VX11_TENTACULO_LINK_TOKEN (or VX11_SIDECAR_TOKENS, or either "
+            "with _FILE), or say VX11_AUTH_MODE=off to let everybody in"
+        )
+    return Snapshot(loaded.policy, loaded.revision, source, tokens, destinations, loaded.origin)
+
+
+def _mutators(said: Environment) -> Tokens:
+    return Tokens([said.admin_token] if said.admin_token else [])
+
+
+def _files(loaded: Loaded, environ: Mapping[str, str]) -> tuple[Path, ...]:
+    """Everything that was read: the policy's files, and whatever file holds a token."""
+    files = [*loaded.files, *secret_files(environ)]
+    for target in loaded.policy.ladder:
+        kind, _, name = (target.token_from or "").partition(" ")
+        path = environ.get(f"{name}_FILE") if kind == "env" else name
+        files += [Path(path)] if path else []
+    return tuple(dict.fromkeys(files))
 
 
 def refuse_loop(listen: Address, gateway: Address) -> None:
@@ -149,13 +202,6 @@ def _auth_off(said: Environment, loaded: Loaded) -> bool:
     """Off only if somebody says off and nobody says token; a policy that is silent says nothing."""
     stated = loaded.policy.auth.mode if "auth.mode" in loaded.origins else None
     return "off" in {stated, said.auth_mode} and "token" not in {stated, said.auth_mode}
-
-
-def _admin_token(admin: Address, said: Environment) -> Tokens | None:
-    """None on loopback, where reading needs no token; elsewhere an empty set lets nobody read."""
-    if is_loopback(admin.host):
-        return None
-    return Tokens([said.admin_token] if said.admin_token else [])
 
 
 def _resolved(host: str) -> set[_Ip]:

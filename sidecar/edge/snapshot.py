@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from sidecar.edge.token import Tokens
-from sidecar.edge.upstream import Destination
 from sidecar.policy.model import Policy
 
 
+class Destination(NamedTuple):
+    """Where a target is (``http://host:port`` and the path for chats), and the token it gets, never the client's."""
+
+    origin: str
+    path: str
+    token: str | None
+
+
 class Snapshot(NamedTuple):
-    """``destinations`` by target name."""
+    """``destinations`` by target name; ``origin`` tells where the value at a dotted path was stated, None: it is built in."""
 
     policy: Policy
     revision: str
     source: str
     tokens: Tokens
     destinations: Mapping[str, Destination]
+    origin: Callable[[str], str | None] = lambda _path: None
 
 
 class InForce:

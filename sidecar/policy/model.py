@@ -50,7 +50,7 @@ from sidecar.policy.targets import (
     Window,
     complete,
 )
-from sidecar.policy.units import CallRate, Duration, Rate, Size, Unbounded
+from sidecar.policy.units import CallRate, Duration, Rate, Share, Size, Unbounded
 
 __all__ = [
     "BUILTIN", "PER_TARGET", "Admin", "Auth", "Backoff", "BreakerPolicy", "Cors", "DeadlinePolicy", "Dormant",
@@ -201,6 +201,7 @@ class Journal(Section):
     )
     max_file: Size = Field(64 << 20, description="a file is closed beyond this size")
     keep: Count = Field(8, description="closed files kept, the oldest goes first")
+    sample: Share = Field(1.0, description="share of calls recorded; below 100% a replay can no longer be exact")
 
 
 def _version(value: object) -> object:

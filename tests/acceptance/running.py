@@ -24,7 +24,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from sidecar.edge.app import Sidecar
 from sidecar.edge.environment import read_environment
-from sidecar.edge.log import Logging
+from sidecar.edge.outlets.log import Logging
 from sidecar.edge.settings import resolve
 from sidecar.lab.town import DEFAULT_TOKEN, Lab
 from sidecar.policy.load import Loaded, parse

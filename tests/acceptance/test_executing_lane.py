@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sidecar.edge.contract import SHIELD
+from sidecar.edge.chat.contract import SHIELD
 from sidecar.lab.shell import tell
 from tests.acceptance.running import CHAT, standing
 

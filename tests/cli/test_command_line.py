@@ -133,6 +133,15 @@ def test_a_token_file_that_is_not_there_is_said(complaint, monkeypatch):
     assert complaint("serve", *ANY) == "sidecar: /nonexistent/tokens: cannot be read: No such file or directory"
 
 
+def test_without_the_strict_parser_it_does_not_start():
+    environ = {**os.environ, "AIOHTTP_NO_EXTENSIONS": "1"}
+    command = [sys.executable, "-m", "sidecar", "serve", *ANY]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False, env=environ)
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert "C parser" in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
 def test_a_journal_that_cannot_be_written_is_said(complaint, tmp_path):
     (tmp_path / "file").write_text("")
     assert f"{tmp_path}/file" in complaint("serve", *ANY, "--journal", str(tmp_path / "file"))

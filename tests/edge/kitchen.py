@@ -13,11 +13,11 @@ from typing import Any, Self
 from sidecar.core.classify import Classifier
 from sidecar.core.engine import Engine
 from sidecar.core.vocabulary import Attempt, ErrorKind, Outcome
-from sidecar.edge.contract import Answer, Question
-from sidecar.edge.kitchen import Kitchen
-from sidecar.edge.snapshot import InForce, Snapshot
+from sidecar.edge.chat.contract import Answer, Question
+from sidecar.edge.chat.kitchen import Kitchen
+from sidecar.edge.chat.upstream import Asked
+from sidecar.edge.snapshot import Destination, InForce, Snapshot
 from sidecar.edge.token import Tokens
-from sidecar.edge.upstream import Asked, Destination
 from sidecar.policy.model import Policy, Target
 
 TOKEN = "right-token"

@@ -13,10 +13,10 @@ from typing import Any
 
 from aiohttp import web
 
-from sidecar.edge import handover
-from sidecar.edge.door import Terms
-from sidecar.edge.port import DataPort
-from sidecar.edge.relay import Relay
+from sidecar.edge.data import handover
+from sidecar.edge.data.door import Terms
+from sidecar.edge.data.port import DataPort
+from sidecar.edge.data.relay import Relay
 from sidecar.wire import head
 from sidecar.wire.target import Routes
 

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
+from types import SimpleNamespace
 
 import pytest
+from aiohttp import web
 from kitchen import Place
 from prometheus_client import CollectorRegistry
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse
 
-from sidecar.edge.admin import Office, Readiness, admin_application
-from sidecar.edge.telemetry import Telemetry
+from sidecar.edge.admin.application import Office, Readiness, admin_application, admin_protocol
+from sidecar.edge.admin.control import Control
+from sidecar.edge.outlets.telemetry import Telemetry
 from sidecar.edge.token import Tokens
 
 SECRET = "canary-1234567890"
@@ -22,6 +26,7 @@ class Port:
     """The office behind the application, to be changed while it is open."""
 
     def __init__(self, token=None, registry=None):
+        """``token`` is the admin token where other machines can reach the port; None: only this one can."""
         self.ready = Readiness(None)
         self.place = Place()
         self.telemetry = Telemetry(lambda: 0.0)
@@ -31,8 +36,12 @@ class Port:
             in_force=self.place.in_force,
             readiness=lambda: self.ready,
             state=self.state,
-            token=token,
+            explain={"known": []}.get,
+            control=Control(None, None, None, None),
+            mutators=lambda: self.token,
+            exposed=token is not None,
         )
+        self.token = token
 
     def state(self):
         if self.crash:
@@ -162,6 +171,14 @@ async def test_a_byte_that_is_no_ascii_matches_no_token(open_port, raw):
     assert answer.startswith(b"HTTP/1.1 403 ")
 
 
+async def test_a_token_that_was_rotated_is_the_one_that_counts(open_port):
+    port = Port(token=Tokens(["old"]))
+    client = await open_port(port)
+    port.token = Tokens(["new"])
+    assert (await client.get("/state", headers={"X-VX11-Admin-Token": "old"})).status == 403
+    assert (await client.get("/state", headers={"X-VX11-Admin-Token": "new"})).status == 200
+
+
 async def test_off_loopback_without_an_admin_token_nobody_reads_the_state(open_port):
     client = await open_port(Port(token=Tokens([])))
     assert (await client.get("/state", headers={"X-VX11-Admin-Token": "x"})).status == 403
@@ -194,7 +211,7 @@ async def test_a_crash_inside_is_a_500_in_json_without_a_word_about_it(open_port
     got = await (await open_port(port)).get("/state?token=" + SECRET, headers={"Accept": "text/html"})
     assert (got.status, await got.json()) == (500, {"detail": "Internal Server Error"})
     assert SECRET not in str(got.headers)
-    assert [record.name for record in caplog.records] == ["sidecar.edge.admin"]
+    assert [record.name for record in caplog.records] == ["sidecar.edge.admin.application"]
 
 
 async def test_a_collector_that_fails_is_a_500_and_the_next_scrape_is_well(open_port):
@@ -216,6 +233,41 @@ async def test_a_collector_that_fails_is_a_500_and_the_next_scrape_is_well(open_
     assert (got.status, await got.json()) == (500, {"detail": "Internal Server Error"})
     broken.fails = False
     assert (await client.get("/metrics")).status == 200
+
+
+@pytest.fixture
+async def raw_port():
+    """The port as the composition root opens it: its number."""
+    runner = web.AppRunner(admin_application(Port().office), access_log=None)
+    await runner.setup()
+    server = await asyncio.get_running_loop().create_server(admin_protocol(runner), "127.0.0.1", 0)
+    yield SimpleNamespace(host="127.0.0.1", port=server.sockets[0].getsockname()[1])
+    server.close()
+    await runner.cleanup()
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        f"GET /state?token={SECRET}\x01 HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        f"GET /state HTTP/1.1\r\nHost: localhost\r\nX-VX11-Admin-Token: {SECRET}\x01\r\n\r\n",
+        f"POST /reload HTTP/1.1\r\nHost: localhost\r\nContent-Length: {SECRET}\r\n\r\n",
+        f"GET http://[{SECRET} HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        f"{SECRET}\r\n\r\n",
+        f"GET / HTTP/1.1\r\nHost: localhost\r\nX-VX11-Admin-Token: {SECRET * 1000}\r\n\r\n",
+    ],
+)
+async def test_what_is_no_http_is_refused_in_json_and_neither_quoted_nor_logged(raw_port, bad, caplog):
+    answer = await talk(raw_port, bad.encode("latin-1"))
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.split(b" ")[1] == b"400"
+    assert json.loads(body) == {"detail": "Bad Request"}
+    assert b"Server: vx11-sidecar\r\n" in head + b"\r\n"
+    assert SECRET.encode() not in answer
+    assert SECRET[:8].encode() not in answer
+    assert not caplog.records
+    well = await talk(raw_port, b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    assert well.startswith(b"HTTP/1.1 200 ")
 
 
 async def talk(client, data):

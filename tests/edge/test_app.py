@@ -15,7 +15,7 @@ from kitchen import TOKEN, Peer, answering, http, until
 from sidecar.edge import app as module
 from sidecar.edge.app import Sidecar
 from sidecar.edge.environment import Environment
-from sidecar.edge.log import Logging
+from sidecar.edge.outlets.log import Logging
 from sidecar.edge.settings import Settings, UnusableSettingsError, resolve
 from sidecar.policy.load import parse
 

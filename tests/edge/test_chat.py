@@ -11,9 +11,10 @@ from kitchen import LINK_TOKEN, TOKEN, Place, Targets, failed, policy, said, unt
 
 from sidecar.core.fact import CallBegan, CallEnded, ChatRejected, ChatServed, EventHeard
 from sidecar.core.vocabulary import Abandoned, ErrorKind
-from sidecar.edge.chat import chat_application, local_text, new_id
+from sidecar.edge.chat.application import chat_application, local_text
+from sidecar.edge.chat.request import new_id
+from sidecar.edge.outlets.telemetry import Telemetry
 from sidecar.edge.snapshot import Snapshot
-from sidecar.edge.telemetry import Telemetry
 
 UUID4 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 ORIGIN = "http://localhost:3000"
@@ -351,6 +352,13 @@ async def test_the_guard_is_exact_when_all_come_at_once(open_chat):
     assert sorted(statuses) == [200] * 10 + [429] * 50
     assert len(place.heard(ChatServed)) == 10
     assert len(place.heard(ChatRejected)) == 50
+
+
+async def test_clients_behind_a_trusted_proxy_do_not_share_a_guard(open_chat):
+    post = await open_chat(Place(policy(guards={"anonymous_rate_limit": "1 per 60s"})))
+    chains = ("10.0.0.1", "10.9.9.9, 10.0.0.2", "10.0.0.3, 10.0.0.1")
+    statuses = [(await post(headers=[("X-Forwarded-For", chain)]))[0] for chain in chains]
+    assert statuses == [200, 200, 429]
 
 
 async def test_a_peer_without_sessions_has_a_guard_of_its_own(open_chat):

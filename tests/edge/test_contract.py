@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from sidecar.core.classify import Classifier, digest
 from sidecar.core.vocabulary import Outcome, Verdict
-from sidecar.edge.contract import SHIELD, Answer, Question, answer, payload
+from sidecar.edge.chat.contract import SHIELD, Answer, Question, answer, payload
 from sidecar.policy.model import Policy
 
 SWITCH, MADRE = Policy().ladder

@@ -517,6 +517,15 @@ async def test_drain_cuts_leftovers_after_the_grace():
         writer.close()
 
 
+async def test_a_connection_accepted_in_the_moment_of_draining_is_closed():
+    async with serving(websocket) as upstream, stage(upstream) as port:
+        await port.data_port.drain(0)  # here the listener is still open, as if the connection had been accepted before
+        reader, writer = await port.connect()
+        assert await asyncio.wait_for(reader.read(), 2) == b""
+        assert len(port.data_port) == 0
+        writer.close()
+
+
 async def test_new_terms_hold_from_the_next_request_on():
     async with serving(Gateway()) as upstream, stage(upstream) as port:
         reader, writer = await port.connect()

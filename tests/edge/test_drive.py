@@ -25,9 +25,9 @@ from sidecar.core.vocabulary import (
     Reason,
     Woke,
 )
-from sidecar.edge import drive as module
-from sidecar.edge.drive import Drive
-from sidecar.edge.upstream import Asked
+from sidecar.edge.chat import drive as module
+from sidecar.edge.chat.drive import Drive
+from sidecar.edge.chat.upstream import Asked
 
 REFUSED = failed(ErrorKind.CONNECT)
 RETRIES = {"max_attempts": 6, "backoff": {"base": "100ms", "max": "400ms"}}

@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 from loopback import Gateway, one_answer, post, serving, stage, talk
 
-from sidecar.edge import handover
+from sidecar.edge.data import handover
 from sidecar.wire import head, request
 from sidecar.wire.target import Routes
 

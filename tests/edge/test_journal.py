@@ -7,6 +7,7 @@ import io
 import json
 import threading
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -42,8 +43,8 @@ from sidecar.core.vocabulary import (
     Reason,
     Woke,
 )
-from sidecar.edge import outbox
-from sidecar.edge.journal import Journal
+from sidecar.edge.outlets import outbox
+from sidecar.edge.outlets.journal import Journal
 from sidecar.policy.model import Journal as JournalPolicy
 from sidecar.policy.model import Policy
 
@@ -69,7 +70,8 @@ def opened(directory, **settings):
 
 def test_a_journal_begins_with_what_replay_must_know(tmp_path, lines):
     opened(tmp_path).close()
-    assert lines() == [{"in": "start", "schema": 1, "version": __version__, "seed": 2**63 - 1}]
+    run = {"schema": 1, "version": __version__, "seed": 2**63 - 1, "run": "7fffffffffffffff"}
+    assert lines() == [{"in": "start", **run}]
 
 
 def test_every_input_is_a_line_in_one_order(tmp_path, lines):
@@ -155,6 +157,7 @@ def outcome_of(fact):
     put = []
     journal._outbox = type("Box", (), {"put": staticmethod(put.append), "dropped": 0})
     journal._noted_drops = 0
+    journal._sample = 1.0
     journal(fact)
     return put[0]
 
@@ -285,8 +288,38 @@ def test_a_further_file_begins_with_all_that_replay_must_know_of_the_run(tmp_pat
     journal.close()
     first = lines()[0]
     assert first["in"] == "continued"
-    assert (first["schema"], first["seed"], first["revision"]) == (1, 2**63 - 1, "rev")
+    assert (first["schema"], first["seed"], first["run"], first["revision"]) == (
+        1,
+        2**63 - 1,
+        "7fffffffffffffff",
+        "rev",
+    )
+    assert first["file"] == int(min(tmp_path.iterdir()).stem[-6:]) > 2
     assert Policy.model_validate(first["policy"]) == POLICY
+
+
+def test_a_further_file_names_the_policy_in_force_where_it_begins_and_not_a_later_one(tmp_path, lines):
+    """The policy changes while what comes before it still waits to be written."""
+    journal = opened(tmp_path, max_file="1KiB")
+    journal(PolicyAdopted(0.5, "early", "built-in", POLICY))
+    journal._outbox.close()
+    waiting = [orjson.dumps(to_line(CallBegan(1.0, number, 4.75, "c", "early"))) + b"\n" for number in range(3)]
+    waiting.append(orjson.dumps(to_line(PolicyAdopted(2.0, "late", "built-in", POLICY))) + b"\n")
+    for line in [*waiting, waiting[0]]:
+        journal._write(line)
+        journal._files._max_file = 0  # each write begins a file of its own
+    journal.close()
+    headings = [(line["file"], line["revision"]) for line in lines() if line["in"] == "continued"]
+    assert headings == [(2, "early"), (3, "early"), (4, "early"), (5, "early"), (6, "late")]
+
+
+def test_no_text_in_a_line_passes_for_the_adoption_of_a_policy(tmp_path, lines):
+    journal = opened(tmp_path)
+    journal(PolicyAdopted(0.5, "rev", "built-in", POLICY))
+    journal(CallBegan(1.0, 1, 4.75, '{"in":"adopt",', "rev"))
+    journal.close()
+    assert orjson.loads(journal._adopted)["revision"] == "rev"
+    assert lines()[-1]["correlation_id"] == '{"in":"adopt",'
 
 
 def test_what_is_no_journal_is_never_deleted(tmp_path):
@@ -338,3 +371,26 @@ def test_a_directory_is_made_and_one_that_cannot_be_is_an_error(tmp_path):
         with pytest.raises(OSError, match="file") as raised:
             opened(place)
         assert raised.value.filename
+
+
+# -- samples -----------------------------------------------------------------------------------------------------------
+
+
+def test_of_a_sampled_call_every_line_is_written_and_of_another_none(tmp_path, lines):
+    journal = opened(tmp_path, sample="30%")
+    journal(PolicyAdopted(0.5, "rev", "built-in", POLICY))
+    for number in range(1000):
+        journal(CallBegan(1.0, number, 4.75, "c", "rev"))
+        journal(EventHeard(2.0, number, Abandoned(2.0)))
+    journal(DormancyHeard(3.0, None))
+    journal.close()
+    start, adopt, *calls, dormancy = lines()
+    assert (start["sample"], adopt["in"], dormancy["in"]) == (0.3, "adopt", "dormancy")
+    begun = [line["call"] for line in calls if line["in"] == "call"]
+    assert begun == [line["call"] for line in calls if line["in"] == "abandoned"]
+    assert 240 < len(begun) < 360
+
+
+def test_a_whole_journal_says_nothing_of_samples(tmp_path, lines):
+    opened(tmp_path).close()
+    assert "sample" not in lines()[0]

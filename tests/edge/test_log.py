@@ -13,8 +13,8 @@ import pytest
 
 from sidecar.core.fact import BreakerMoved, CallBegan, CallEnded, ChatServed, MessageRefused, PolicyAdopted
 from sidecar.core.vocabulary import Finish, Reason
-from sidecar.edge import log
-from sidecar.edge.log import FactLog, Logging
+from sidecar.edge.outlets import log
+from sidecar.edge.outlets.log import FactLog, Logging
 from sidecar.policy.model import Policy
 
 
@@ -102,7 +102,7 @@ def test_a_record_about_no_error_has_none(written):
 
 def test_after_the_end_records_of_libraries_go_elsewhere(written):
     written()
-    assert not any(type(handler).__module__ == "sidecar.edge.log" for handler in logging.getLogger().handlers)
+    assert not any(type(handler).__module__ == "sidecar.edge.outlets.log" for handler in logging.getLogger().handlers)
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from sidecar.edge import outbox as module
-from sidecar.edge.outbox import LONGEST_QUEUE, Outbox
+from sidecar.edge.outlets import outbox as module
+from sidecar.edge.outlets.outbox import LONGEST_QUEUE, Outbox
 
 
 class Stuck:

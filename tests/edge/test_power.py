@@ -10,8 +10,9 @@ from kitchen import LINK_TOKEN, Peer, Place, Targets, answering, http, policy
 
 from sidecar.core.fact import BreakerMoved, DormancyHeard
 from sidecar.core.vocabulary import Verdict
-from sidecar.edge import power
-from sidecar.edge.upstream import Destination, Upstream
+from sidecar.edge.chat import power
+from sidecar.edge.chat.upstream import Upstream
+from sidecar.edge.snapshot import Destination
 
 AWAKE = {"mode": "full", "active_services": ["madre", "switch"]}
 ASLEEP = {"mode": "solo_madre", "active_services": ["madre"]}

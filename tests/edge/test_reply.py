@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar.core.vocabulary import Reason
-from sidecar.edge import reply
-from sidecar.edge.reply import Answered, Caller
+from sidecar.edge.chat import reply
+from sidecar.edge.chat.reply import Answered, Caller
 from sidecar.policy.model import Policy
 
 ASKING = Caller("corr-1")

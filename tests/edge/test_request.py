@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.edge.reply import Caller, invalid
-from sidecar.edge.request import Chat, Invalid, correlation_id, patience, read_chat
+from sidecar.edge.chat.reply import Caller, invalid
+from sidecar.edge.chat.request import Chat, Invalid, correlation_id, patience, read_chat
 
 JSON = "application/json"
 CORPUS = json.loads((Path(__file__).parent.parent / "corpus" / "json_bodies.json").read_text())["cases"]

@@ -8,7 +8,7 @@ import socket
 import pytest
 
 from sidecar.edge.environment import read_environment
-from sidecar.edge.settings import Address, UnusableSettingsError, is_loopback, refuse_loop, resolve
+from sidecar.edge.settings import Address, UnusableSettingsError, is_loopback, refuse_loop, renew, resolve
 from sidecar.edge.token import Open
 from sidecar.policy.load import load, parse
 
@@ -328,3 +328,66 @@ def test_a_machine_without_ipv6_has_no_address_of_it(monkeypatch):
 
 def test_a_name_too_long_to_be_looked_up_is_only_unresolved():
     refuse_loop(Address("127.0.0.1", 1), Address(".".join(["a" * 63] * 5), 1))
+
+
+# -- again -------------------------------------------------------------------------------------------------------------
+
+
+def again(before, flags=None, environ=TOKEN, policy=""):
+    return renew(before, flags or {}, read_environment(environ), environ, parse(policy, "test"))
+
+
+def test_every_file_that_holds_a_token_is_one_whose_change_matters(tmp_path):
+    for name in ("policy.yaml", "tokens", "admin", "switch", "madre"):
+        (tmp_path / name).write_text("secret\n")
+    (tmp_path / "policy.yaml").write_text(
+        f"targets: [{{name: switch, token_from: file {tmp_path}/switch}}, {{name: madre, token_from: env MADRE_TOKEN}}]\n"
+    )
+    environ = {
+        "VX11_SIDECAR_TOKENS_FILE": f"{tmp_path}/tokens",
+        "VX11_SIDECAR_ADMIN_TOKEN_FILE": f"{tmp_path}/admin",
+        "MADRE_TOKEN_FILE": f"{tmp_path}/madre",
+    }
+    loaded = load(tmp_path / "policy.yaml")
+    here = resolve({}, read_environment(environ), environ, loaded)
+    assert {file.name for file in here.files} == {"policy.yaml", "tokens", "admin", "switch", "madre"}
+    assert renew(here, {}, read_environment(environ), environ, loaded).files == here.files
+
+
+def test_a_reload_keeps_where_everything_is_and_takes_who_may_come_in():
+    before = settled({"admin": "0.0.0.0:9180"}, {**TOKEN, "VX11_SIDECAR_ADMIN_TOKEN": "old"})
+    after = again(before, environ={"API_TOKEN": "new", "VX11_SIDECAR_ADMIN_TOKEN": "newer"}, policy="mode: off\n")
+    assert (after.listen, after.admin, after.gateway) == (before.listen, before.admin, before.gateway)
+    assert after.snapshot.policy.mode == "off"
+    assert [after.snapshot.tokens.judge([word]) for word in (b"new", b"link")] == [None, "wrong"]
+    assert [after.mutators.judge([word]) for word in (b"newer", b"old")] == [None, "wrong"]
+    assert after.admin_token is after.mutators
+    assert again(settled()).admin_token is None
+
+
+@pytest.mark.parametrize(
+    ("start", "now", "opens"),
+    [
+        (({}, ""), ({}, "auth: {mode: off}"), None),
+        (({}, "auth: {mode: token}"), ({}, "auth: {mode: off}"), None),
+        (({"VX11_AUTH_MODE": "token"}, ""), ({"VX11_AUTH_MODE": "token"}, "auth: {mode: off}"), False),
+        (({"VX11_AUTH_MODE": "off"}, "auth: {mode: token}"), ({"VX11_AUTH_MODE": "off"}, ""), True),
+        (({}, "auth: {mode: off}"), ({}, "auth: {mode: off}"), True),
+        (({}, "auth: {mode: off}"), ({}, ""), False),
+    ],
+)
+def test_a_file_alone_never_lets_everybody_in_while_we_run(start, now, opens):
+    before = settled(environ={**TOKEN, **start[0]}, policy=start[1])
+    if opens is None:
+        with pytest.raises(
+            UnusableSettingsError, match=r"^test:1:14: auth.mode: off does not take effect while serving"
+        ):
+            again(before, environ={**TOKEN, **now[0]}, policy=now[1])
+    else:
+        assert isinstance(again(before, environ={**TOKEN, **now[0]}, policy=now[1]).snapshot.tokens, Open) is opens
+
+
+def test_a_reload_looks_no_name_up(monkeypatch):
+    before = settled()
+    monkeypatch.setattr(socket, "getaddrinfo", None)
+    assert again(before, policy="targets: [{name: switch, url: 'http://switch.invalid:1'}]").snapshot.destinations

@@ -12,10 +12,10 @@ from sidecar.core.engine import Engine
 from sidecar.core.fact import CallEnded, DormancyHeard
 from sidecar.core.vocabulary import Finish, Reason
 from sidecar.edge import settings as places
+from sidecar.edge.admin.status import Status, Watched
 from sidecar.edge.environment import read_environment
 from sidecar.edge.settings import Address, resolve
 from sidecar.edge.snapshot import InForce
-from sidecar.edge.status import Status, Watched
 from sidecar.policy.load import parse
 
 PRIMARY = Finish("switch", 1, degraded=False, reason=None)
@@ -57,31 +57,59 @@ def status(clock):
     return Status(clock)
 
 
+def watched(here, engine=None, **parts):
+    return Watched(here, InForce(here.snapshot), engine, Port(), **parts)
+
+
 def test_it_is_not_ready_until_somebody_says_so(status):
     here = settled()
-    assert status.readiness(here, here.admin) == ("starting", ())
+    assert status.readiness(watched(here), here.admin) == ("starting", ())
     status.blocked_by = None
-    assert status.readiness(here, here.admin) == (None, ())
+    assert status.readiness(watched(here), here.admin) == (None, ())
 
 
 def test_what_an_operator_should_know_is_a_note(status):
     here = settled({"admin": "0.0.0.0:9180"}, VX11_AUTH_MODE="off")
-    assert status.readiness(here, Address("0.0.0.0", 9999)).notes == (
+    seen = watched(here, problems=lambda: ("p.yaml:1:1: bad", "p.yaml:2:1: worse"))
+    assert status.readiness(seen, Address("0.0.0.0", 9999)).notes == (
+        "the policy's files cannot be used, the one before stays in force: p.yaml:1:1: bad",
+        "the policy's files cannot be used, the one before stays in force: p.yaml:2:1: worse",
         "authentication is off: everybody may chat",
         "the admin port 0.0.0.0:9999 can be reached from other machines",
+    )
+
+
+def test_what_is_said_about_authentication_is_what_holds_now_and_not_what_held_at_the_start(status):
+    closed, opened = settled(), settled(VX11_AUTH_MODE="off")
+    for before, after, notes in (
+        (opened, closed, ()),
+        (closed, opened, ("authentication is off: everybody may chat",)),
+    ):
+        seen = watched(before)
+        seen.in_force.current = after.snapshot
+        assert status.readiness(seen, before.admin).notes == notes
+
+
+def test_a_journal_that_only_a_start_can_move_is_said(status):
+    here = settled()
+    seen = watched(here)
+    changed = parse("journal: {dir: /elsewhere}\n", "built-in").policy
+    seen.in_force.current = here.snapshot._replace(policy=changed)
+    assert status.readiness(seen, here.admin).notes == (
+        "what the policy says of the journal has changed: that takes effect at the next start",
     )
 
 
 def test_readiness_looks_up_no_name(status, monkeypatch):
     here = settled({"admin": "localhost:9180"})
     monkeypatch.setattr(places.socket, "getaddrinfo", None)
-    assert status.readiness(here, here.admin).notes == ()
+    assert status.readiness(watched(here), here.admin).notes == ()
 
 
 def state(status, clock):
     here = settled()
     engine = Engine(clock(), here.snapshot.policy, revision="r", source="s", seed=1, emit=lambda _: None)
-    shown = status.state(Watched(here, InForce(here.snapshot), engine, Port(), clock))
+    shown = status.state(watched(here, engine))
     return orjson.loads(orjson.dumps(shown))
 
 
@@ -97,6 +125,8 @@ def test_the_state_can_be_written_and_holds_what_is_asked_first(status, clock):
         "connections": 3,
         "under_way": {"chat": 4, "relay": 5, "tunnel": 6},
         "gateway": "127.0.0.1:8010",
+        "overrides": [],
+        "policy_problems": [],
         "destinations": {"switch": "http://127.0.0.1:8002", "madre": "http://127.0.0.1:8001"},
         "version": __version__,
         "up_seconds": 7.3,
@@ -106,7 +136,7 @@ def test_the_state_can_be_written_and_holds_what_is_asked_first(status, clock):
 def test_the_state_holds_no_token(status, clock):
     here = settled({}, API_TOKEN="s3cret", VX11_SIDECAR_ADMIN_TOKEN="s3cret")
     engine = SimpleNamespace(view=lambda _: {})
-    assert b"s3cret" not in orjson.dumps(status.state(Watched(here, InForce(here.snapshot), engine, Port(), clock)))
+    assert b"s3cret" not in orjson.dumps(status.state(watched(here, engine)))
 
 
 def test_once_it_serves_the_state_says_so(status, clock):

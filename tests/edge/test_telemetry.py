@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse
 
 from sidecar.core import fact as facts
 from sidecar.core.vocabulary import Binding, ErrorKind, Finish, Outcome, Override, Reason, Verdict
-from sidecar.edge.telemetry import OUTCOMES, Telemetry
+from sidecar.edge.outlets.telemetry import OUTCOMES, Telemetry
 from sidecar.policy.model import Policy
 
 IGNORED = {  # and why

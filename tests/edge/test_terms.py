@@ -8,9 +8,9 @@ from typing import get_args
 import orjson
 import pytest
 
-from sidecar.edge.reply import Rejection
+from sidecar.edge.chat.reply import Rejection
+from sidecar.edge.data.terms import Lasting, terms
 from sidecar.edge.snapshot import Snapshot
-from sidecar.edge.terms import Lasting, terms
 from sidecar.edge.token import Tokens
 from sidecar.policy.model import Policy
 from sidecar.wire import request

@@ -13,9 +13,10 @@ from kitchen import Peer, answering, http, reset, until
 
 from sidecar.core.classify import Classifier
 from sidecar.core.vocabulary import Attempt, Binding, ErrorKind, Outcome
-from sidecar.edge import upstream as module
-from sidecar.edge.contract import Answer, Question
-from sidecar.edge.upstream import Destination, Upstream
+from sidecar.edge.chat import upstream as module
+from sidecar.edge.chat.contract import Answer, Question
+from sidecar.edge.chat.upstream import Upstream
+from sidecar.edge.snapshot import Destination
 from sidecar.policy.model import Policy
 
 LOOPS = ("asyncio", "uvloop")

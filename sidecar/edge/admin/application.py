@@ -1,0 +1,243 @@
+"""The admin port: metrics, health, state. Nothing of it ever shadows a path of the gateway, because it has a port of its own.
+
+``/metrics``, ``/livez`` and ``/readyz`` answer anybody who reaches the port. ``/state``, ``/policy`` and ``/calls/…`` answer only to
+the Host names the policy lists (a page in a browser cannot reach them by DNS rebinding), and off loopback only with the admin
+token. What changes anything is a POST of JSON with the admin token, wherever it comes from. Readiness is ours alone: a
+sidecar that turned unready when the switch dies would take madre's answers away too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections.abc import Awaitable, Callable, Iterator
+from http import HTTPStatus
+from typing import Any, NamedTuple
+
+import orjson
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+from prometheus_client.aiohttp import make_aiohttp_handler
+
+from sidecar.edge.admin.control import Control, Done, Order
+from sidecar.edge.chat.reply import NAME
+from sidecar.edge.snapshot import InForce
+from sidecar.edge.token import Tokens
+
+logger = logging.getLogger(__name__)
+
+LINGERING = 1.0  # seconds that we still listen to a body nobody wants; aiohttp's ten would hold up our end
+LARGEST_ORDER = 64 * 1024  # bytes: an order has a handful of short fields
+
+_HOST = re.compile(r"(\[[^\]]*\]|[^:\[\]]*)(?::\d*)?")
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Readiness(NamedTuple):
+    """Why the sidecar is not ready (None: it is), and what else an operator should know."""
+
+    blocked_by: str | None
+    notes: tuple[str, ...] = ()
+
+
+class Office(NamedTuple):
+    """What the admin port shows; made by the composition root.
+
+    ``mutators`` may change things; where the port is ``exposed`` to other machines, only they may look, too.
+    """
+
+    registry: CollectorRegistry
+    in_force: InForce
+    readiness: Callable[[], Readiness]
+    state: Callable[[], dict[str, object]]
+    explain: Callable[[str], list[dict[str, Any]] | None]
+    control: Control
+    mutators: Callable[[], Tokens]
+    exposed: bool
+
+
+def admin_application(office: Office) -> web.Application:
+    app = web.Application(middlewares=[_plain_errors], client_max_size=LARGEST_ORDER)
+    app.on_response_prepare.append(_sign)
+    desk = _Desk(office)
+    app.router.add_get("/metrics", make_aiohttp_handler(office.registry))
+    app.router.add_get("/livez", desk.livez)
+    app.router.add_get("/readyz", desk.readyz)
+    app.router.add_get("/state", desk.guarded(desk.state))
+    app.router.add_get("/policy", desk.guarded(desk.policy))
+    app.router.add_get("/calls/{correlation_id}", desk.guarded(desk.call))
+    control = office.control
+    for path, order in (
+        ("/overrides", control.hold),
+        ("/overrides/release", control.release),
+        ("/log-level", control.log_level),
+        ("/reload", control.reload),
+    ):
+        app.router.add_post(path, desk.hosted(desk.ordered(order)))
+    return app
+
+
+def admin_protocol(runner: web.AppRunner) -> Callable[[], asyncio.Protocol]:
+    """What a listening socket makes of each connection. The runner must have been set up."""
+    server = runner.server
+    assert server is not None  # noqa: S101 - set up by the caller
+    loop = asyncio.get_running_loop()
+    settings: dict[str, Any] = {"access_log": None, "lingering_time": LINGERING}
+    return lambda: _Protocol(server, loop=loop, **settings)
+
+
+class _Protocol(web.RequestHandler):
+    """aiohttp's own, but for what is no HTTP: that is neither quoted to the sender nor put in the log."""
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        del request, exc, message
+        answer = _json({"detail": HTTPStatus(status).phrase}, status, Server=NAME)
+        answer.force_close()
+        return answer
+
+
+class _Desk:
+    def __init__(self, office: Office) -> None:
+        self._office = office
+
+    async def livez(self, _: web.Request) -> web.Response:
+        """The process is up and its loop turns; says nothing about anybody else."""
+        return _json({"status": "ok"})
+
+    async def readyz(self, request: web.Request) -> web.Response:
+        """Ready to take requests: listening, a policy in force, not draining. ``?verbose`` adds notes."""
+        readiness = self._office.readiness()
+        body: dict[str, object] = {"status": "ok" if readiness.blocked_by is None else readiness.blocked_by}
+        if "verbose" in request.query:
+            snapshot = self._office.in_force.current
+            body |= {"notes": readiness.notes, "policy": {"revision": snapshot.revision, "source": snapshot.source}}
+        return _json(body, 200 if readiness.blocked_by is None else 503)
+
+    async def state(self, _: web.Request) -> web.Response:
+        return _json(self._office.state())
+
+    async def policy(self, _: web.Request) -> web.Response:
+        """Every effective value, and the file:line:column that states it; null for what is built in."""
+        snapshot = self._office.in_force.current
+        values = dict(_flat(snapshot.policy.model_dump(mode="json")))
+        told = {path: {"value": value, "origin": snapshot.origin(path)} for path, value in values.items()}
+        return _json({"revision": snapshot.revision, "source": snapshot.source, "values": told})
+
+    async def call(self, request: web.Request) -> web.Response:
+        """What was decided about a recent call, fact by fact."""
+        facts = self._office.explain(request.match_info["correlation_id"])
+        if facts is None:
+            return _json({"detail": "no recent call has this correlation id"}, 404)
+        return _json({"facts": facts})
+
+    def ordered(self, order: Callable[[Order], Done]) -> Handler:
+        """An order to ``control``: token, JSON, and what came of it."""
+
+        async def carry_out(request: web.Request) -> web.Response:
+            mutators = self._office.mutators()
+            if not len(mutators):
+                return _json(
+                    {"detail": "no admin token is configured (VX11_SIDECAR_ADMIN_TOKEN): nothing can be changed"}, 403
+                )
+            refused = _refused(request, mutators)
+            if refused is not None:
+                return refused
+            try:
+                done = order(_object(await request.read()))
+            except web.HTTPRequestEntityTooLarge:
+                return _json({"detail": f"an order is at most {LARGEST_ORDER} bytes of JSON"}, 413)
+            except ValueError as error:
+                return _json({"detail": str(error)}, 400)
+            return _json(done.body, 200 if done.carried_out else 409)
+
+        return carry_out
+
+    def hosted(self, handler: Handler) -> Handler:
+        """Host before ``handler``."""
+
+        async def host(request: web.Request) -> web.StreamResponse:
+            if _host(request) not in self._office.in_force.current.policy.admin.hosts:
+                return _json({"detail": "this Host is not one of admin.hosts"}, 403)
+            return await handler(request)
+
+        return host
+
+    def guarded(self, handler: Handler) -> Handler:
+        """Host and, off loopback, token before ``handler``."""
+
+        async def guard(request: web.Request) -> web.StreamResponse:
+            refused = _refused(request, self._office.mutators()) if self._office.exposed else None
+            return await handler(request) if refused is None else refused
+
+        return self.hosted(guard)
+
+
+def _refused(request: web.Request, tokens: Tokens) -> web.Response | None:
+    """401 or 403 for a request without a token that passes."""
+    offered = request.headers.get("X-VX11-Admin-Token", "").encode("utf-8", "surrogateescape")
+    judged = tokens.judge([offered])
+    if judged is None:
+        return None
+    return _json({"detail": "auth_required"}, 401) if judged == "missing" else _json({"detail": "forbidden"}, 403)
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    """The JSON object in a request; no body is an empty one. Raises ValueError."""
+    if not body.strip():
+        return {}
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        raise ValueError("the body must be a JSON object") from None
+    if not isinstance(value, dict):
+        raise ValueError("the body must be a JSON object")  # noqa: TRY004 - one kind of error: 400
+    return value
+
+
+def _flat(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """The leaves of a dumped policy by their dotted paths, as files and messages name them."""
+    if isinstance(value, dict) and value:
+        for key, part in value.items():
+            yield from _flat(part, f"{path}.{key}" if path else key)
+    elif isinstance(value, list) and value and isinstance(value[0], dict):
+        for index, part in enumerate(value):
+            yield from _flat(part, f"{path}[{index}]")
+    else:
+        yield path, value
+
+
+def _host(request: web.Request) -> str:
+    """The name in the Host field, without port and brackets; no name where the field is none of a host."""
+    match = _HOST.fullmatch(request.headers.get("Host", ""))
+    return match[1].strip("[]").lower() if match else ""
+
+
+def _json(body: object, status: int = 200, **fields: str) -> web.Response:
+    return web.Response(status=status, body=orjson.dumps(body), content_type="application/json", headers=fields)
+
+
+async def _sign(_: web.Request, response: web.StreamResponse) -> None:
+    """Who answers, without the versions that aiohttp would name."""
+    response.headers["Server"] = NAME
+
+
+@web.middleware
+async def _plain_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Errors as JSON, and never a traceback."""
+    try:
+        return await handler(request)
+    except web.HTTPMethodNotAllowed as error:
+        return _json({"detail": error.reason}, error.status, Allow=error.headers["Allow"])
+    except web.HTTPException as error:
+        return _json({"detail": error.reason}, error.status)
+    except Exception:
+        logger.exception("a request to the admin port failed")
+        return _json({"detail": "Internal Server Error"}, 500)

@@ -1,0 +1,66 @@
+"""The last calls and what was decided about each, for ``/calls/{correlation_id}``: the facts, in order, bounded.
+
+Memory is bounded twice: so many calls, so many facts each. What is not there any more is in the journal.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Any
+
+from sidecar.core.fact import CallBegan, EventHeard, Fact
+
+MOST_CALLS = 1_000
+MOST_FACTS = 100  # a call with every retry and every target has about thirty
+
+
+class Calls:
+    """Takes every fact, keeps those of calls."""
+
+    def __init__(self, most: int = MOST_CALLS) -> None:
+        self._most = most
+        self._facts: OrderedDict[int, list[Fact]] = OrderedDict()
+        self._by_correlation: dict[str, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._facts)
+
+    def __call__(self, fact: Fact) -> None:
+        call = getattr(fact, "call", None)
+        if call is None or isinstance(fact, EventHeard):  # what a plan was told stands in the facts that follow from it
+            return
+        if isinstance(fact, CallBegan):
+            self._begin(fact)
+        known = self._facts.get(call)
+        if known is not None and len(known) < MOST_FACTS:
+            known.append(fact)
+
+    def explain(self, correlation_id: str) -> list[dict[str, Any]] | None:
+        """The facts of the latest call of this id, each with its name and its seconds since the call began."""
+        call = self._by_correlation.get(correlation_id)
+        known = self._facts.get(call) if call is not None else None
+        if not known:
+            return None
+        began = known[0].at
+        return [_told(fact, began) for fact in known]
+
+    def _begin(self, fact: CallBegan) -> None:
+        self._facts[fact.call] = []
+        self._by_correlation[fact.correlation_id] = fact.call
+        if len(self._facts) > self._most:
+            forgotten, facts = self._facts.popitem(last=False)
+            first = facts[0]
+            if isinstance(first, CallBegan) and self._by_correlation.get(first.correlation_id) == forgotten:
+                del self._by_correlation[first.correlation_id]
+
+
+def _told(fact: Fact, began: float) -> dict[str, Any]:
+    fields = {name: _plain(value) for name, value in fact._asdict().items() if name not in ("at", "call")}
+    return {"fact": type(fact).__name__, "after_seconds": round(fact.at - began, 6), **fields}
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON has it: nested facts and events become objects."""
+    if hasattr(value, "_asdict"):
+        return {"is": type(value).__name__, **{name: _plain(part) for name, part in value._asdict().items()}}
+    return value

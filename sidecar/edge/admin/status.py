@@ -1,0 +1,94 @@
+"""What the admin port shows of the whole: who answers, since when, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from sidecar import __version__
+from sidecar.core.engine import Engine
+from sidecar.core.fact import CallEnded, Fact
+from sidecar.edge.admin.application import Readiness
+from sidecar.edge.data.port import DataPort
+from sidecar.edge.settings import Address, Settings
+from sidecar.edge.snapshot import InForce
+from sidecar.edge.token import Open
+
+
+class Watched(NamedTuple):
+    """The parts that are looked at."""
+
+    settings: Settings
+    in_force: InForce
+    engine: Engine
+    port: DataPort
+    overrides: Callable[[], list[dict[str, object]]] = list
+    problems: Callable[[], tuple[str, ...]] = tuple
+
+
+class Status:
+    """Takes facts to know who answered last; shows the rest as it is when asked."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self._started = now()
+        self._last: tuple[float, CallEnded] | None = None
+        self._degraded_since: float | None = None
+        self.blocked_by: str | None = "starting"
+
+    def __call__(self, fact: Fact) -> None:
+        if isinstance(fact, CallEnded) and not fact.finish.abandoned:
+            self._last = (fact.at, fact)
+            if not fact.finish.degraded:
+                self._degraded_since = None
+            elif self._degraded_since is None:
+                self._degraded_since = fact.at
+
+    def readiness(self, watched: Watched, admin: Address) -> Readiness:
+        settings, snapshot = watched.settings, watched.in_force.current
+        said = "the policy's files cannot be used, the one before stays in force"
+        notes = [f"{said}: {problem}" for problem in watched.problems()]
+        if snapshot.policy.journal != settings.snapshot.policy.journal:
+            notes.append("what the policy says of the journal has changed: that takes effect at the next start")
+        if isinstance(snapshot.tokens, Open):
+            notes.append("authentication is off: everybody may chat")
+        if settings.admin_token is not None:  # None is loopback; to look the name up again would hold up the loop
+            notes.append(f"the admin port {admin} can be reached from other machines")
+        return Readiness(self.blocked_by, tuple(notes))
+
+    def state(self, watched: Watched) -> dict[str, object]:
+        """Everything an operator asks first, as JSON."""
+        snapshot, now = watched.in_force.current, self._now()
+        return {
+            "status": self.blocked_by or "serving",
+            "answering": self._answering(now),
+            "targets": watched.engine.view(now),
+            "policy": {
+                "revision": snapshot.revision,
+                "source": snapshot.source,
+                "mode": snapshot.policy.mode,
+            },
+            "policy_problems": watched.problems(),
+            "overrides": watched.overrides(),
+            "connections": len(watched.port),
+            "under_way": {kind: watched.port.under_way(kind) for kind in ("chat", "relay", "tunnel")},
+            "gateway": str(watched.settings.gateway),
+            "destinations": {name: place.origin for name, place in snapshot.destinations.items()},
+            "version": __version__,
+            "up_seconds": round(now - self._started, 1),
+        }
+
+    def _answering(self, now: float) -> dict[str, object] | None:
+        """Who gave the last answer and how long ago; None before the first."""
+        if self._last is None:
+            return None
+        at, ended = self._last
+        since = self._degraded_since
+        return {
+            "provider": ended.finish.provider,
+            "degraded": ended.finish.degraded,
+            "reason": ended.finish.reason,
+            "first_reason": ended.first_reason,
+            "seconds_ago": round(now - at, 1),
+            "degraded_for_seconds": None if since is None else round(now - since, 1),
+        }

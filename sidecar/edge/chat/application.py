@@ -1,0 +1,234 @@
+"""The intercepted route, from an authenticated request to its answer: validate, guard, plan, drive, reply.
+
+An ordinary aiohttp application. On the data port the door has matched the path, judged the token and bounded the body
+before a request gets here; the token is judged once more, because a door that failed must not be a door that is open.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from hashlib import blake2b
+from typing import NamedTuple
+
+from aiohttp import web
+
+from sidecar.core.fact import ChatRejected, ChatServed
+from sidecar.core.plan import Call, Rung, Scene
+from sidecar.core.vocabulary import Attempt, Finish, Reason
+from sidecar.edge.chat import reply
+from sidecar.edge.chat.contract import Question
+from sidecar.edge.chat.drive import Drive
+from sidecar.edge.chat.kitchen import Kitchen
+from sidecar.edge.chat.reply import Caller, Reply
+from sidecar.edge.chat.request import Chat, Invalid, correlation_id, new_id, patience, read_chat
+from sidecar.edge.chat.upstream import Asked
+from sidecar.edge.snapshot import Snapshot
+from sidecar.policy.model import Policy
+
+LOCAL_MODEL = "local"
+CLIENT_CLOSED = 499  # nginx's code for a client that left; no answer ever carries it
+
+
+class Admitted(NamedTuple):
+    """A chat that passed token, validation and guards."""
+
+    chat: Chat
+    caller: Caller
+    session_id: str
+
+
+class Rejected(NamedTuple):
+    """A request that did not; ``reason`` is a closed word."""
+
+    answer: Reply
+    reason: str
+
+
+def chat_application(kitchen: Kitchen) -> web.Application:
+    """Every path is the chat route here: which paths are, the door has decided."""
+    app = web.Application(client_max_size=0)  # `_body` bounds it by the policy in force
+    app.router.add_route("POST", "/{path:.*}", _Handler(kitchen).handle)
+    return app
+
+
+class _Handler:
+    def __init__(self, kitchen: Kitchen) -> None:
+        self._kitchen = kitchen
+        self._numbers: Iterator[int] = itertools.count(1)
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """One request. Raises only when cancelled: what goes wrong in here is a 500 in VX11's shape."""
+        began = self._kitchen.now()
+        snapshot = self._kitchen.in_force.current
+        sent = correlation_id(request.headers.get("X-Correlation-Id"), None)
+        caller = Caller(sent or new_id(), request.headers.get("Origin"))
+        try:
+            admitted = await self._judge(request, snapshot, caller, began)
+            if isinstance(admitted, Rejected):
+                answer = admitted.answer
+            else:
+                caller = admitted.caller
+                answer = await self._serve(request, admitted, began)
+        except Exception as error:  # noqa: BLE001 - the last line before the client
+            # Without the error's text or trace, which may quote the chat.
+            self._kitchen.log.error("chat_crashed", error=type(error).__name__)  # noqa: TRY400
+            answer = reply.internal(caller)
+        fields = reply.common_fields(caller, snapshot.policy.cors)
+        return web.Response(status=answer.status, body=answer.body, headers={**fields, **answer.fields})
+
+    # -- who and what may pass ------------------------------------------------------------------------------------
+
+    async def _judge(
+        self, request: web.Request, snapshot: Snapshot, caller: Caller, began: float
+    ) -> Admitted | Rejected:
+        """``_admit``, and the fact about everybody who is not admitted."""
+        try:
+            admitted = await self._admit(request, snapshot, caller)
+        except BaseException as error:
+            self._reject(*_ending(error), began)
+            raise
+        if isinstance(admitted, Rejected):
+            self._reject(admitted.reason, admitted.answer.status, began)
+        return admitted
+
+    async def _admit(self, request: web.Request, snapshot: Snapshot, caller: Caller) -> Admitted | Rejected:
+        policy = snapshot.policy
+        judged = snapshot.tokens.judge([value for name, value in request.raw_headers if _is(name, policy.auth.header)])
+        if judged is not None:
+            word: reply.Rejection = "auth_required" if judged == "missing" else "forbidden"
+            return Rejected(reply.rejection(word, caller, policy), word)
+        body = await _body(request, policy.guards.max_body)
+        if body is None:
+            return Rejected(reply.rejection("too_large", caller, policy), "too_large")
+        chat = read_chat(body, request.headers.get("Content-Type"))
+        if isinstance(chat, Invalid):
+            return Rejected(reply.invalid(caller, chat.status, chat.detail), "invalid")
+        sent = correlation_id(request.headers.get("X-Correlation-Id"), chat.correlation_id)
+        caller = caller._replace(correlation_id=sent or caller.correlation_id)
+        return self._guard(request, policy, Admitted(chat, caller, chat.session_id or new_id()))
+
+    def _guard(self, request: web.Request, policy: Policy, asked: Admitted) -> Admitted | Rejected:
+        guards, length = policy.guards, len(asked.chat.message)
+        if length > guards.max_message_chars:
+            limit = guards.max_message_chars
+            return Rejected(reply.message_too_long(asked.caller, limit, length, asked.session_id), "message_too_long")
+        anonymous = not asked.chat.session_id
+        who = f"peer {_peer(request)}" if anonymous else f"session {asked.chat.session_id}"
+        key = blake2b(who.encode(), digest_size=16).digest()
+        retry_after = self._kitchen.engine.admit(self._kitchen.now(), key, anonymous=anonymous)
+        if retry_after is None:
+            return asked
+        rate = str(guards.anonymous_rate_limit if anonymous else guards.rate_limit)
+        return Rejected(reply.rate_limited(asked.caller, rate, retry_after, asked.session_id), "rate_limited")
+
+    # -- the answer -----------------------------------------------------------------------------------------------
+
+    async def _serve(self, request: web.Request, asked: Admitted, began: float) -> Reply:
+        kitchen = self._kitchen
+        snapshot = kitchen.in_force.current  # read again: a reload may have come while the body did
+        policy = snapshot.policy
+        waits = patience(request.headers.get(policy.deadline.header), policy.deadline.client, policy.deadline.margin)
+        call = Call(next(self._numbers), waits, asked.caller.correlation_id)
+        # The plan keeps the policy the engine has now; the same scene tells how its targets are asked.
+        scene = kitchen.engine.scene
+        drive = Drive(kitchen.engine.begin(kitchen.now(), call), self._asker(scene, snapshot, asked), kitchen.now)
+        try:
+            finish = await drive.run()
+            seconds = kitchen.now() - began
+            answered = _answered(finish, drive.answers, policy, request.headers.get("Accept-Language"))
+            if answered is None:
+                answer = reply.unavailable(asked.caller, finish.reason or Reason.FAILURE)
+            else:
+                answer = reply.chat_answer(asked.caller, asked.session_id, answered, seconds)
+        except BaseException as error:
+            self._note(call, *_ending(error), began, drive)
+            raise
+        self._note(call, _outcome(finish), answer.status, began, drive)
+        return answer._replace(fields={**answer.fields, "Server-Timing": _timing(drive, seconds)})
+
+    def _asker(self, scene: Scene, snapshot: Snapshot, asked: Admitted) -> Callable[[Attempt], Awaitable[Asked]]:
+        rungs: dict[str, Rung] = {rung.target.name: rung for rung in scene.ladder}
+        allowed = scene.policy.guards.metadata_allow
+        metadata = {key: value for key, value in (asked.chat.metadata or {}).items() if key in allowed}
+        question = Question(asked.chat.message, asked.session_id, asked.caller.correlation_id, metadata)
+
+        def ask(step: Attempt) -> Awaitable[Asked]:
+            rung = rungs[step.target]
+            destination = snapshot.destinations[step.target]
+            return self._kitchen.upstream.ask(step, rung.target, rung.classify, destination, question)
+
+        return ask
+
+    def _reject(self, reason: str, status: int, began: float) -> None:
+        ended = self._kitchen.now()
+        self._kitchen.emit(ChatRejected(ended, status, reason, ended - began))
+
+    def _note(self, call: Call, outcome: str, status: int, began: float, drive: Drive) -> None:
+        ended = self._kitchen.now()
+        seconds = ended - began
+        overhead = max(seconds - drive.waited, 0.0)
+        self._kitchen.emit(ChatServed(ended, call.number, call.correlation_id, outcome, status, seconds, overhead))
+
+
+async def _body(request: web.Request, limit: int) -> bytes | None:
+    """The whole body, or None if it is larger than ``limit`` bytes."""
+    if request.content_length is not None and request.content_length > limit:
+        return None
+    body = bytearray()
+    async for chunk in request.content.iter_any():
+        body += chunk
+        if len(body) > limit:
+            return None
+    return bytes(body)
+
+
+def _peer(request: web.Request) -> str | None:
+    """The client's address: what a trusted proxy says of it, else the connection's. The door hands over no other's word."""
+    return request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip() or request.remote
+
+
+def _is(name: bytes, wanted: str) -> bool:
+    return name.lower() == wanted.encode()
+
+
+def _ending(error: BaseException) -> tuple[str, int]:
+    """How a request ended that got no answer from its plan: in the words of facts, with the status they have."""
+    return ("client_gone", CLIENT_CLOSED) if isinstance(error, asyncio.CancelledError) else ("failed", 500)
+
+
+def _outcome(finish: Finish) -> str:
+    if finish.provider is None:
+        return "failed"
+    if finish.attempt is None:
+        return "local"
+    return "fallback" if finish.degraded else "primary"
+
+
+def _answered(
+    finish: Finish, answers: Mapping[int, Asked], policy: Policy, language: str | None
+) -> reply.Answered | None:
+    """Who answered with what; None where the policy prefers an error to an answer of our own."""
+    if finish.provider is None:
+        return None
+    said = answers[finish.attempt].answer if finish.attempt is not None else None
+    text = said.text if said else local_text(policy.fallback.local_text, language)
+    model = said.model if said else LOCAL_MODEL
+    return reply.Answered(finish.provider, text, model, finish.degraded, finish.reason, new_id())
+
+
+def local_text(texts: Mapping[str, str], accept_language: str | None) -> str:
+    """The text in the first language that the client names and we have, by its own order; else the first we have."""
+    for part in (accept_language or "").split(","):
+        language = part.split(";")[0].strip().lower()[:2]
+        if language in texts:
+            return texts[language]
+    return next(iter(texts.values()))
+
+
+def _timing(drive: Drive, seconds: float) -> str:
+    """Server-Timing: our own part, then each attempt, in milliseconds."""
+    ours = max(seconds - drive.waited, 0.0)
+    parts = [("sidecar", ours), *drive.attempts]
+    return ", ".join(f"{name};dur={duration * 1000:.3f}" for name, duration in parts)

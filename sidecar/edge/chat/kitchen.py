@@ -1,0 +1,23 @@
+"""What answering a chat takes, as one value; made by the composition root."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from sidecar.core.engine import Engine
+from sidecar.core.fact import Emit
+from sidecar.edge.chat.upstream import Upstream
+from sidecar.edge.outlets.log import Log
+from sidecar.edge.snapshot import InForce
+
+
+class Kitchen(NamedTuple):
+    """``now`` is the clock of the engine, in monotonic seconds."""
+
+    engine: Engine
+    upstream: Upstream
+    in_force: InForce
+    emit: Emit
+    now: Callable[[], float]
+    log: Log

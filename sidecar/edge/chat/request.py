@@ -1,0 +1,146 @@
+"""What a client asks: the body of a chat request, read as FastAPI would, and the words FastAPI has for what is wrong.
+
+Deliberate differences, because the originals crash or pass trouble on: a missing Content-Type is read as JSON, a lone
+surrogate is a 422, NaN is no JSON, UTF-16 is no JSON, and nesting too deep to be written again is a 422.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from os import urandom
+from typing import Any, NamedTuple
+
+import orjson
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+_CORRELATION = re.compile(r"[A-Za-z0-9._-]{1,128}")
+_JSON_TYPE = re.compile(r"application/(?:[^\s;/]*\+)?json\s*(?:;|$)", re.IGNORECASE)
+_BOM = b"\xef\xbb\xbf"
+_DEEPEST = 200  # levels; orjson writes 254, and what is built around a value takes some
+
+
+class Chat(BaseModel):
+    """A chat request. Unknown members are ignored, as VX11 does; ``correlation_id`` of another type is no error, as the gateway has it."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, strict=True)
+
+    message: str
+    session_id: str | None = None
+    metadata: dict[str, Any] | None = None
+    correlation_id: Any = None
+
+
+class Invalid(NamedTuple):
+    """Why a body is no chat request: ``status`` 400 or 422 and FastAPI's ``detail``."""
+
+    status: int
+    detail: Any
+
+
+def read_chat(body: bytes, content_type: str | None) -> Chat | Invalid:
+    """The request in ``body``, or what FastAPI would say about it."""
+    if not body:
+        return Invalid(422, [_problem("missing", ["body"], "Field required", None)])
+    if content_type and not _JSON_TYPE.match(content_type):
+        return _shaped(body.decode("utf-8", "replace"))
+    body = body.removeprefix(_BOM)
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return _why_no_json(body)
+    if body.count(b"[") + body.count(b"{") > _DEEPEST and _too_deep(value):
+        return _invalid_json(0, "Too deeply nested")
+    return _shaped(value)
+
+
+def correlation_id(header: str | None, body: Any) -> str | None:
+    """The id a client sent, header first; None where neither is one that may enter headers and logs."""
+    for offered in (header, body):
+        if isinstance(offered, str) and _CORRELATION.fullmatch(offered):
+            return offered
+    return None
+
+
+def new_id() -> str:
+    """A random UUID of version 4, made without the cost of the uuid module's constructor."""
+    raw = bytearray(urandom(16))
+    raw[6] = raw[6] & 0x0F | 0x40
+    raw[8] = raw[8] & 0x3F | 0x80
+    digits = raw.hex()
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+def patience(header: str | None, client: float, margin: float) -> float:
+    """Seconds until the answer must leave: the shorter of the policy's and the client's patience, less the margin.
+
+    The header is in milliseconds; what is no positive number is as if it were not there. Of a patience that is shorter than twice
+    the margin, half is kept.
+    """
+    total = client
+    if header is not None and header.isascii() and header.isdigit() and 0 < len(header) <= 9 and int(header):
+        total = min(client, int(header) / 1000)
+    return max(total - margin, total / 2)
+
+
+def _shaped(value: Any) -> Chat | Invalid:
+    if not isinstance(value, dict):
+        message = "Input should be a valid dictionary or object to extract fields from"
+        return Invalid(422, [_problem("model_attributes_type", ["body"], message, value)])
+    try:
+        return Chat.model_validate(value)
+    except ValidationError as error:
+        problems = error.errors(include_url=False, include_context=False)
+        return Invalid(422, [_problem(p["type"], ["body", *p["loc"]], p["msg"], p["input"]) for p in problems])
+
+
+def _why_no_json(body: bytes) -> Invalid:
+    try:
+        text = body.decode("utf-8")
+    except UnicodeDecodeError:
+        return Invalid(400, "There was an error parsing the body")
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError as error:
+        return _invalid_json(error.pos, error.msg)
+    except (RecursionError, ValueError):
+        return _invalid_json(0, "Too deeply nested, or a number that is too long")
+    if _too_deep(value):
+        return _invalid_json(0, "Too deeply nested")
+    shaped = _shaped(value)
+    return shaped if isinstance(shaped, Invalid) else _invalid_json(0, "NaN, Infinity and lone surrogates are not JSON")
+
+
+def _too_deep(value: Any) -> bool:
+    """Whether lists and objects stand in each other more than ``_DEEPEST`` levels deep."""
+    level = [value]
+    for _ in range(_DEEPEST):
+        level = [below for one in level for below in _within(one)]
+        if not level:
+            return False
+    return any(isinstance(one, list | dict) for one in level)
+
+
+def _within(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
+
+
+def _invalid_json(position: int, why: str) -> Invalid:
+    problem = _problem("json_invalid", ["body", position], "JSON decode error", {})
+    return Invalid(422, [{**problem, "ctx": {"error": why}}])
+
+
+def _problem(kind: str, location: list[Any], message: str, value: Any) -> dict[str, Any]:
+    return {"type": kind, "loc": location, "msg": message, "input": _echoed(value)}
+
+
+def _echoed(value: Any) -> Any:
+    """``value`` as it may go back to whoever sent it: text that cannot be encoded is replaced."""
+    try:
+        orjson.dumps(value)
+    except TypeError:
+        return repr(value)[:200].encode("ascii", "backslashreplace").decode()
+    return value

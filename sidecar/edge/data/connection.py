@@ -1,0 +1,221 @@
+"""A client's connection as HTTP/1.1 orders it: one head after the other, one answer to each, and how it ends.
+
+States::
+
+    IDLE     between requests; a part of a head may be here
+    BODY     a relayed request: its body is on its way to the gateway
+    WAIT     a relayed request went out whole; the answer is on its way, or to come
+    COLLECT  a chat: its body is being gathered
+    CHAT     a chat was handed over; the answer is on its way, or to come
+    TUNNEL   101 went out: bytes in both directions
+    LINGER   the last answer went out; what still comes is discarded, so that no reset overtakes the answer
+    GONE     nobody is there
+
+    IDLE -> BODY -> WAIT -> IDLE | LINGER      any -> LINGER (refused)      any -> GONE (client left)
+    IDLE -> WAIT, WAIT -> TUNNEL               IDLE -> COLLECT -> CHAT -> IDLE | LINGER
+
+Bytes that come before their turn (pipelined requests, early frames) share one bounded buffer. Deadlines are plain
+numbers that one tick a second compares, for all doors, so that no request costs a timer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from math import inf
+from typing import Protocol, cast
+
+from sidecar.core.fact import MessageRefused, RelayEnded
+from sidecar.edge.data import refusal
+from sidecar.edge.data.line import Line, peer
+from sidecar.edge.data.service import Terms
+from sidecar.wire import head, request
+from sidecar.wire.body import Body
+
+IDLE, BODY, WAIT, COLLECT, CHAT, TUNNEL, LINGER, GONE = range(8)
+
+LINGER_FOR = 1.0
+MOST_AHEAD = 65_536  # bytes that may wait for their turn before we stop reading
+
+
+class Port(Protocol):
+    """What all connections share."""
+
+    terms: Terms
+    date: bytes
+    draining: bool
+
+    def enter(self, connection: Connection, /) -> bool: ...
+    def leave(self, connection: Connection, /) -> None: ...
+
+
+class Connection(asyncio.Protocol, ABC):
+    """What is the same wherever requests go. ``turn`` says where."""
+
+    __slots__ = (
+        "_ahead", "_began", "_body", "_line", "_peer", "_port", "_request", "_scanned", "_seen", "_terms", "_writing_paused", "deadline",
+        "state",
+    )  # fmt: skip
+
+    def __init__(self, port: Port) -> None:
+        self._port = port
+        self._terms = port.terms
+        self.state = IDLE
+        self.deadline = inf
+        self._ahead = b""
+        self._scanned = 0
+        self._seen = False
+        self._request: request.Request | None = None
+        self._body: Body | None = None
+        self._writing_paused = False
+        self._began = 0.0
+
+    @abstractmethod
+    def turn(self, asked: request.Request, terms: Terms) -> None:
+        """A request was read: send it where it belongs."""
+
+    @abstractmethod
+    def break_off(self) -> bool:
+        """The request under way will not be finished. Returns whether its answer has begun."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._line = Line(cast("asyncio.Transport", transport))
+        self._peer = peer(transport)
+        self.deadline = self._terms.now() + self._terms.idle_timeout
+        if not self._port.enter(self):
+            self._refuse(head.Refused(503, "connections"))
+        elif self._port.draining:  # accepted in the moment the listener closed
+            self._leave()
+
+    def write(self, data: bytes) -> None:
+        if self.state != GONE:
+            self._line.write(data)
+
+    @property
+    def closing(self) -> bool:
+        return self._request is None or self._request.close or self._port.draining
+
+    # A head.
+
+    def _read(self, data: bytes) -> None:
+        if self._writing_paused:  # the client does not read its answers: it gets no further ones
+            self._ahead = data
+            self._line.hold()
+            return
+        blank = head.EMPTY_LINES.match(data)
+        if blank is not None:
+            data = data[blank.end() :]
+            self._scanned = 0
+        end = data.find(b"\r\n\r\n", max(self._scanned - 3, 0)) + 4
+        terms = self._port.terms
+        if end < 4:
+            self._wait_for_head(data, terms)
+            return
+        self._terms = terms
+        self._ahead = data[end:]
+        self._scanned = 0
+        self._seen = False
+        self._began = terms.now()
+        if len(self._ahead) <= MOST_AHEAD:
+            self._line.release()
+        judged = request.read(data[:end], terms.rules)
+        if isinstance(judged, head.Refused):
+            self._request = None
+            self._refuse(judged)
+        else:
+            self._request = judged
+            self.turn(judged, terms)
+
+    def _wait_for_head(self, data: bytes, terms: Terms) -> None:
+        """Part of a head. The time for the rest runs from its first byte on."""
+        self._ahead = data
+        self._line.release()
+        if not data:
+            return
+        if not self._seen:
+            self._seen = True
+            self.deadline = terms.now() + terms.head_timeout
+        broken = head.partial(data, terms.rules, self._scanned)
+        self._scanned = len(data)
+        if broken is not None:
+            self._request = None
+            self._refuse(broken)
+
+    # Ends.
+
+    def _end(self, *, close: bool) -> None:
+        """The one place where an answer is over."""
+        if self.state == GONE:
+            return
+        self._request = None
+        self._body = None
+        if close:
+            self._linger()
+        else:
+            self.state = IDLE
+            self._seen = False
+            self.deadline = self._terms.now() + self._port.terms.idle_timeout
+            self._next()
+
+    def _next(self) -> None:
+        """Whatever came ahead of its turn. Not at once: whoever reported the end is still at work."""
+        if self._ahead:
+            asyncio.get_running_loop().call_soon(self._resume)
+        elif self._port.draining:
+            self._leave()
+        else:
+            self._line.release()
+
+    def _resume(self) -> None:
+        if self.state == IDLE:
+            self._read(self._ahead)
+
+    def _refuse(self, refused: head.Refused) -> None:
+        """The message is not HTTP as we accept it, or not in time."""
+        terms, asked = self._terms, self._request
+        now = terms.now()
+        if refused.why == "loop":
+            terms.emit(RelayEnded(now, "http", "OTHER", refused.status, now - self._began, 0, 0, "loop"))
+        else:
+            terms.emit(MessageRefused(now, refused.status, refused.why))
+        if self.break_off():  # no word of ours belongs into an answer that has begun
+            self._line.reset()
+        else:
+            self._last(refusal.refusal(refused, asked, self._port.date))
+
+    def _last(self, message: bytes) -> None:
+        self.write(message)
+        self._linger()
+
+    def _linger(self) -> None:
+        """Say no more, and listen a little longer, so that the client reads the answer and not a reset."""
+        self.state = LINGER
+        self.deadline = self._terms.now() + LINGER_FOR
+        self._forget()
+        self._line.finish()
+        self._line.release()
+
+    def _forget(self) -> None:
+        self._ahead = b""
+        self._body = None
+
+    def _leave(self) -> None:
+        self.state = GONE
+        self._line.close()
+
+    def drain(self) -> None:
+        """No further request: at once where none is under way."""
+        if self.state == IDLE and not self._ahead:
+            self._leave()
+
+    def abort(self) -> None:
+        self._line.reset()
+
+    def overdue(self, now: float) -> None:  # noqa: ARG002 - for those who set further deadlines
+        """The deadline has passed."""
+        if self.state == IDLE and self._ahead:
+            self._refuse(head.Refused(408, "head_timeout"))
+        elif self.state == IDLE:
+            self._leave()
+        elif self.state == LINGER:
+            self._line.drop()

@@ -1,0 +1,47 @@
+"""What the door serves requests by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import inf
+from typing import NamedTuple, Protocol
+
+from sidecar.core.fact import Emit
+from sidecar.edge.data import handover
+from sidecar.edge.data.leg import Client, Leg
+from sidecar.wire.answer import Fields
+from sidecar.wire.head import Rules
+from sidecar.wire.request import Request
+
+
+class Relay(Protocol):
+    """The way to the gateway."""
+
+    def open(self, client: Client, request: Request, head: bytes, rules: Rules, /) -> Leg: ...
+    def tick(self, now: float, date: bytes, /) -> None: ...
+
+
+class Terms(NamedTuple):
+    """What a request is served by: one snapshot, read once per request, replaced as a whole on a reload.
+
+    ``judge`` takes the values of the token field: None when one is valid, else ``missing`` or ``wrong``. ``own_answer``
+    words the errors of the chat path: it takes ``auth_required``, ``forbidden``, ``too_large`` or ``body_timeout`` and
+    the request, and gives status, fields (no Content-Length, no Connection) and body. Durations are in seconds.
+    """
+
+    rules: Rules
+    relay: Relay
+    chat: handover.ServerFactory
+    judge: Callable[[Sequence[bytes]], str | None]
+    own_answer: Callable[[str, Request], tuple[int, Fields, bytes]]
+    emit: Emit
+    now: Callable[[], float]
+    trusted: Callable[[str], bool] = lambda _peer: False
+    max_body: int = 65_536
+    head_timeout: float = 10.0
+    idle_timeout: float = 75.0
+    body_timeout: float = 10.0
+    response_head_timeout: float = 30.0
+    stream_timeout: float = inf
+    connections: int = 10_000
+    chat_fields: frozenset[bytes] = handover.CHAT_FIELDS

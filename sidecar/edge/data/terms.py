@@ -1,0 +1,91 @@
+"""What the door serves requests by, made from one snapshot: the policy in the terms of the wire."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from ipaddress import ip_address, ip_network
+from math import inf
+from typing import NamedTuple, cast
+
+from sidecar.core.fact import Emit
+from sidecar.edge.chat import reply
+from sidecar.edge.chat.request import correlation_id, new_id
+from sidecar.edge.data import handover
+from sidecar.edge.data.service import Relay, Terms
+from sidecar.edge.snapshot import Snapshot
+from sidecar.policy.model import Policy
+from sidecar.wire import head
+from sidecar.wire.request import Request
+from sidecar.wire.target import Routes
+
+
+class Lasting(NamedTuple):
+    """What stays the same from snapshot to snapshot. ``pseudonym`` is this instance's name in Via."""
+
+    relay: Relay
+    chat: handover.ServerFactory
+    emit: Emit
+    now: Callable[[], float]
+    pseudonym: bytes
+    authority: bytes
+
+
+def terms(snapshot: Snapshot, lasting: Lasting) -> Terms:
+    policy = snapshot.policy
+    timeouts, limits = policy.relay.timeouts, policy.relay.limits
+    rules = head.rules(
+        Routes(policy.intercept.paths if policy.mode == "enforce" else (), policy.relay.deny),
+        pseudonym=lasting.pseudonym,
+        authority=lasting.authority,
+        token=policy.auth.header.encode(),
+        longest=limits.head,
+        fields=limits.fields,
+    )
+    return Terms(
+        rules=rules,
+        relay=lasting.relay,
+        chat=lasting.chat,
+        judge=snapshot.tokens.judge,
+        own_answer=_own_answer(policy),
+        emit=lasting.emit,
+        now=lasting.now,
+        trusted=_trusted(policy.relay.trusted_proxies),
+        max_body=policy.guards.max_body,
+        head_timeout=timeouts.head,
+        idle_timeout=timeouts.idle,
+        body_timeout=timeouts.head,
+        response_head_timeout=timeouts.response_head,
+        stream_timeout=inf if timeouts.stream is None else timeouts.stream,
+        connections=limits.connections,
+        chat_fields=handover.CHAT_FIELDS | {policy.deadline.header.encode()},
+    )
+
+
+def _own_answer(policy: Policy) -> Callable[[str, Request], tuple[int, Iterable[tuple[str, str]], bytes]]:
+    """How the door words what it says to a chat before handing it over."""
+
+    def word(kind: str, asked: Request) -> tuple[int, Iterable[tuple[str, str]], bytes]:
+        sent = correlation_id(_text(asked.field(b"x-correlation-id")), None)
+        caller = reply.Caller(sent or new_id(), _text(asked.field(b"origin")))
+        said = reply.rejection(cast("reply.Rejection", kind), caller, policy)
+        return said.status, {**reply.common_fields(caller, policy.cors), **said.fields}.items(), said.body
+
+    return word
+
+
+def _text(value: bytes | None) -> str | None:
+    return None if value is None else value.decode("latin-1")
+
+
+def _trusted(networks: Iterable[str]) -> Callable[[str], bool]:
+    """Whether a peer's X-Forwarded-* may be believed."""
+    known = [ip_network(network) for network in networks]
+
+    def trusted(peer: str) -> bool:
+        try:
+            address = ip_address(peer)
+        except ValueError:
+            return False  # a Unix socket has no address
+        return any(address in network for network in known)
+
+    return trusted

@@ -1,0 +1,195 @@
+"""Reading journals: every line that can be read, and a count and a message for each that cannot.
+
+A journal may be cut off in the middle of a line, hold lines of another version, or be something else altogether. None of that ends a
+replay with a traceback; what is skipped is said, with file and line. Runs that were written into one directory at the same time are told
+apart by the first lines of their files.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import orjson
+
+from sidecar.core.line import EVENTS, HEADINGS, SCHEMA, run_id
+
+KNOWN = EVENTS | HEADINGS | {"adopt", "call", "dormancy", "override", "judged", "ended", "dropped"}
+MOST_MESSAGES = 20  # of what was skipped; the count goes on
+LONGEST_LINE = 16 << 20  # bytes; the longest real one states a policy
+
+_NAME = re.compile(r"journal-([0-9]{6,})\.jsonl")
+
+
+class UnusableJournalError(ValueError):
+    """There is nothing to replay in it; the text names the file and says why."""
+
+
+class Line(NamedTuple):
+    """A line of a journal and where it stands."""
+
+    file: str
+    number: int
+    fields: Mapping[str, Any]
+
+
+class Journal:
+    """The lines of one run of a sidecar, and what was skipped on the way.
+
+    From its ``start`` on; or, where a file before is missing, from the ``continued`` of the first that is there.
+    """
+
+    def __init__(self) -> None:
+        self.lines: list[Line] = []
+        self.files = 1  # of this run, up to the one read last
+        self.skipped = 0
+        self.messages: list[str] = []
+
+    @property
+    def seed(self) -> int:
+        return int(self.lines[0].fields["seed"])
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything is there that decisions followed from: it begins where the sidecar began, and is no sample."""
+        heading = self.lines[0].fields
+        return bool(heading["in"] == "start" and heading.get("sample", 1) == 1)
+
+    def skip(self, file: str, number: int, why: str) -> None:
+        self.skipped += 1
+        if len(self.messages) < MOST_MESSAGES:
+            self.messages.append(f"{file}:{number}: {why}")
+
+
+def read_journals(paths: list[Path]) -> list[Journal]:
+    """The runs recorded in files, or in all journal files of directories, in order.
+
+    A run goes on over as many files as it took. Raises UnusableJournalError if no file holds a run, OSError for a file
+    that cannot be read.
+    """
+    reading = _Reading()
+    for path in _files(paths):
+        reading.take(path)
+    return reading.runs_of(paths)
+
+
+class _Reading:
+    """The runs found so far. ``_homeless`` counts what belongs to none that could be replayed."""
+
+    def __init__(self) -> None:
+        self._runs: list[Journal] = []
+        self._known: dict[str, Journal] = {}  # by the name of the run; the last part of it that was found
+        self._homeless = Journal()
+        self._current: Journal | None = None  # None: the start of what follows was not seen, or is not for us
+        self._said = False  # that lines are homeless, since that start was lost
+
+    def take(self, path: Path) -> None:
+        for number, raw in _lines(path):
+            why, fields = _parse(raw)
+            if fields is not None:
+                self._keep(Line(str(path), number, fields))
+                continue
+            if number == 1 or why.startswith(tuple(_FOREIGN.values())):
+                # It may have been, or is, the beginning of another run: what follows must not get into the run before.
+                self._current, self._said = None, False
+            (self._current or self._homeless).skip(str(path), number, why)
+
+    def _keep(self, line: Line) -> None:
+        if line.fields["in"] in HEADINGS and self._goes_on(line.fields):
+            return
+        if self._current is not None:
+            self._current.lines.append(line)
+        elif self._said:
+            self._homeless.skipped += 1
+        else:
+            self._said = True
+            why = "belongs to a run whose start is not here, as do the lines after it"
+            self._homeless.skip(line.file, line.number, why)
+
+    def _goes_on(self, heading: Mapping[str, Any]) -> bool:
+        """Turn to the run that ``heading`` belongs to. True if it is known up to here: then it says nothing new."""
+        name = heading["run"] if isinstance(heading.get("run"), str) else run_id(heading["seed"])
+        number = heading.get("file", 0)
+        run = self._known.get(name) if heading["in"] == "continued" else None
+        if run is not None and number == run.files + 1:
+            run.files = number
+            self._current = run
+            return True
+        self._current = self._known[name] = Journal()
+        self._current.files = number or 1
+        self._runs.append(self._current)
+        return False
+
+    def runs_of(self, paths: list[Path]) -> list[Journal]:
+        lost = self._homeless
+        if not self._runs:
+            named = ", ".join(map(str, paths))
+            why = "no start line: the file a run begins in is missing, or this is no journal"
+            if all(path.is_dir() for path in paths) and not any(True for _ in _files(paths)):
+                why = "no journal-*.jsonl in it"
+            raise UnusableJournalError("; ".join([f"{named}: nothing to replay: {why}", *lost.messages[:3]]))
+        first = self._runs[0]
+        first.skipped += lost.skipped
+        first.messages = (lost.messages + first.messages)[:MOST_MESSAGES]
+        return self._runs
+
+
+def _files(paths: list[Path]) -> Iterator[Path]:
+    """Each file once, those of a directory in the order of their numbers."""
+    seen = set()
+    for path in paths:
+        for file in _within(path) if path.is_dir() else [path]:
+            stat = file.stat()
+            if (stat.st_dev, stat.st_ino) not in seen:
+                seen.add((stat.st_dev, stat.st_ino))
+                yield file
+
+
+def _within(directory: Path) -> list[Path]:
+    numbered = [(int(match[1]), path) for path in directory.iterdir() if (match := _NAME.fullmatch(path.name))]
+    return [path for _, path in sorted(numbered)]
+
+
+def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """Lines with their numbers; of one that is too long no more than shows it."""
+    with path.open("rb") as file:
+        number = 0
+        while raw := file.readline(LONGEST_LINE + 1):
+            number += 1
+            rest = raw
+            while len(rest) > LONGEST_LINE and not rest.endswith(b"\n"):
+                rest = file.readline(LONGEST_LINE + 1)
+            yield number, raw
+
+
+_FOREIGN = {
+    "start": "a start ",
+    "continued": "a continuation ",
+}  # what is said of one that is not for us begins with it
+
+
+def _parse(raw: bytes) -> tuple[str, Mapping[str, Any] | None]:
+    if len(raw) > LONGEST_LINE:
+        return f"longer than {LONGEST_LINE} bytes", None
+    if not raw.endswith(b"\n"):
+        return "cut off in the middle of the line", None
+    try:
+        fields = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        return "not JSON", None
+    kind = fields.get("in") if isinstance(fields, dict) else None
+    if not isinstance(kind, str):
+        return "not a line of a journal", None
+    if kind not in KNOWN:
+        return f"not a line of a journal that this version knows: {kind[:20]!r}", None
+    if kind in HEADINGS:  # by type and not isinstance: true is no 1 here
+        schema, seed = fields.get("schema"), fields.get("seed")
+        if type(schema) is not int or schema != SCHEMA:
+            return f"{_FOREIGN[kind]}of schema {schema!r}, and this version reads {SCHEMA}", None
+        if type(seed) is not int:
+            return f"{_FOREIGN[kind]}without a seed", None
+        if kind == "continued" and type(fields.get("file")) is not int:
+            return f"{_FOREIGN[kind]}that does not say of which file", None
+    return "", fields

@@ -1,0 +1,217 @@
+"""``sidecar replay``: what it prints, in which form, and how it ends."""
+
+from __future__ import annotations
+
+import json
+
+import orjson
+import pytest
+
+from sidecar import cli
+from sidecar.core.engine import Engine
+from sidecar.core.line import SCHEMA, to_line
+from sidecar.core.plan import Call
+from sidecar.core.vocabulary import ErrorKind, Outcome
+from sidecar.policy.model import Policy
+from sidecar.replay.simulate import Arrival, Simulation
+
+REFUSED = Outcome(error=ErrorKind.CONNECT)
+
+
+def answer(now, call, step):
+    """The switch is refused to every third call, madre answers."""
+    good = Outcome(status=200, body={"status": "ok"}, text=True)
+    return (0.01, REFUSED) if step.target == "switch" and call % 3 == 0 else (0.1, good)
+
+
+def journal(calls=9, seed=7):
+    """The lines of a sidecar that served so many calls."""
+    lines = [{"in": "start", "schema": SCHEMA, "version": "0.1.0", "seed": seed}]
+
+    def emit(fact):
+        line = to_line(fact)
+        if line is not None:
+            lines.append(line)
+
+    engine = Engine(0.0, Policy.model_validate({}), revision="r", source="built-in", seed=seed, emit=emit)
+    world = type("World", (), {"answer": staticmethod(answer)})
+    Simulation(engine, world).run(Arrival(10.0 * n, Call(n, 4.75, f"c{n}")) for n in range(1, calls + 1))
+    return [orjson.dumps(line) + b"\n" for line in lines]
+
+
+@pytest.fixture
+def recorded(tmp_path):
+    path = tmp_path / "journal-000001.jsonl"
+    path.write_bytes(b"".join(journal()))
+    return path
+
+
+def run(capsys, *argv):
+    """Exit code and output of a run that came to one."""
+    code = cli.main(["replay", *map(str, argv)])
+    printed = capsys.readouterr()
+    assert printed.err == ""
+    return code, printed.out
+
+
+def refused(capsys, *argv):
+    """What is said on standard error by a run that could not start as told: nothing on standard output, exit code 2."""
+    assert cli.main(["replay", *map(str, argv)]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    return printed.err
+
+
+# -- replayed ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_journal_that_came_out_the_same_ends_with_0(capsys, recorded):
+    code, out = run(capsys, recorded)
+    assert code == 0
+    assert out == (
+        "9 calls in 1 run: 9 came out the same, 0 differ, 0 were not over\n"
+        "                     recorded\n"
+        "by madre             3\n"
+        "by switch            6\n"
+        "reason failure       3\n"
+        "reason none          6\n"
+        "attempts per call    1.6667\n"
+        "p50 seconds          0.1\n"
+        "p95 seconds          0.144128\n"
+        "p99 seconds          0.144128\n"
+        "switch open seconds  9.956\n"
+    )
+
+
+def test_candidates_stand_beside_what_was_recorded(capsys, recorded, tmp_path):
+    once, madre = tmp_path / "once.yaml", tmp_path / "madre.yaml"
+    once.write_text("retry: {max_attempts: 1}\n")
+    madre.write_text("targets: [{name: madre}, {name: local}]\n")
+    code, out = run(capsys, recorded.parent, "--policy", once, "--policy", madre)
+    assert code == 0
+    _, head, *table, assumed_once, assumed_madre = out.splitlines()
+    assert head.split() == ["recorded", str(once), str(madre)]
+    rows = {line[:21].strip(): line[21:].split() for line in table}
+    assert rows["by madre"] == ["3", "3", "9"]
+    assert rows["by switch"] == ["6", "6", "0"]
+    assert rows["attempts per call"] == ["1.6667", "1.3333", "1.0"]
+    assert assumed_once == f"assumed for {once}: 0 censored, 0 imputed, 0 unknown attempts"
+    assert assumed_madre == f"assumed for {madre}: 0 censored, 6 imputed, 0 unknown attempts"
+
+
+def test_breaker_time_is_shown_where_there_was_any(capsys, recorded, tmp_path):
+    nervous = tmp_path / "nervous.yaml"
+    nervous.write_text("breaker: {consecutive: 1, open: {jitter: 0}}\n")
+    _, out = run(capsys, recorded, "--policy", nervous)
+    [line] = [line for line in out.splitlines() if line.startswith("switch open seconds")]
+    recorded_seconds, nervous_seconds = map(float, line.split()[3:])
+    assert 0 < recorded_seconds < nervous_seconds
+
+
+def test_json_has_everything_that_text_has_and_its_keys_are_these(capsys, recorded):
+    code, out = run(capsys, recorded, "--policy", write_policy(recorded), "--output", "json")
+    assert code == 0
+    document = json.loads(out)
+    assert list(document) == ["runs", "skipped_lines", "messages", "fidelity", "recorded", "candidates"]
+    assert document["fidelity"] == {"calls": 9, "same": 9, "differing": 0, "unfinished": 0, "examples": []}
+    [candidate] = document["candidates"]
+    assert list(candidate) == ["policy", "revision", "figures", "assumed_attempts"]
+    assert candidate["assumed_attempts"] == {"censored": 0, "imputed": 0, "unknown": 0}
+    assert candidate["figures"] == document["recorded"]
+    assert list(document["recorded"]) == [
+        "calls", "providers", "reasons", "verdicts", "attempts", "attempts_per_call", "latency_seconds", "breaker_open_seconds",
+    ]  # fmt: skip
+    assert len(candidate["revision"]) == 12
+
+
+def write_policy(recorded):
+    path = recorded.parent / "default.yaml"
+    path.write_text("")
+    return path
+
+
+@pytest.mark.parametrize("output", ["text", "json"])
+def test_the_same_journal_prints_the_same_twice(capsys, recorded, output):
+    arguments = (recorded, "--policy", write_policy(recorded), "--output", output)
+    assert run(capsys, *arguments) == run(capsys, *arguments)
+
+
+def test_calls_that_differ_end_with_1_and_are_shown(capsys, recorded):
+    lines = [line.replace(b'"provider":"madre"', b'"provider":"switch"') for line in journal()]
+    recorded.write_bytes(b"".join(lines))
+    code, out = run(capsys, recorded)
+    assert code == 1
+    assert out.startswith(
+        "9 calls in 1 run: 6 came out the same, 3 differ, 0 were not over\ncall 3: recorded [{'in': 'judged', "
+    )
+    code, out = run(capsys, recorded, "--output", "json")
+    assert code == 1
+    assert json.loads(out)["fidelity"]["differing"] == len(json.loads(out)["fidelity"]["examples"]) == 3
+
+
+def test_what_was_skipped_is_counted_and_shown_and_alone_no_difference(capsys, recorded):
+    recorded.write_bytes(b"".join([*journal(), *[b"junk\n"] * 30, b"cut o"]))
+    code, out = run(capsys, recorded)
+    assert code == 0
+    first, second, third, *_ = out.splitlines()
+    assert first == "9 calls in 1 run: 9 came out the same, 0 differ, 0 were not over"
+    assert second == "31 lines skipped:"
+    number = len(journal()) + 1
+    assert third == f"{recorded}:{number}: not JSON"
+    assert "and more" in out
+    assert json.loads(run(capsys, recorded, "--output", "json")[1])["skipped_lines"] == 31
+
+
+def test_two_runs_in_a_directory_are_two_runs(capsys, recorded):
+    recorded.with_name("journal-000002.jsonl").write_bytes(b"".join(journal(6, seed=8)))
+    code, out = run(capsys, recorded.parent)
+    assert code == 0
+    assert out.startswith("15 calls in 2 runs: 15 came out the same")
+
+
+def test_a_journal_without_the_end_of_any_call_has_nothing_to_be_held_against(capsys, recorded):
+    """Nothing compared is not everything the same."""
+    recorded.write_bytes(b"".join(line for line in journal() if b'"in":"ended"' not in line))
+    code, out = run(capsys, recorded)
+    assert code == 0
+    assert out.splitlines()[0] == "0 calls in 1 run: nothing to compare, for the end of no call was recorded"
+
+
+# -- not replayed ------------------------------------------------------------------------------------------------------
+
+
+def test_a_missing_file_ends_with_2_and_its_name(capsys, tmp_path):
+    said = refused(capsys, tmp_path / "no.jsonl")
+    assert said == f"sidecar: {tmp_path}/no.jsonl: No such file or directory\n"
+
+
+@pytest.mark.parametrize("content", [b"", b"# notes\n", b"\x89PNG\r\n\x1a\n\x00", b'{"in":"call"}\n'])
+def test_a_file_without_a_run_ends_with_2_and_why(capsys, tmp_path, content):
+    path = tmp_path / "journal-000001.jsonl"
+    path.write_bytes(content)
+    said = refused(capsys, path)
+    assert said.startswith(f"sidecar: {path}: nothing to replay: no start line: ")
+    assert said.count("\n") == 1
+
+
+def test_a_directory_without_journals_ends_with_2(capsys, tmp_path):
+    assert refused(capsys, tmp_path) == f"sidecar: {tmp_path}: nothing to replay: no journal-*.jsonl in it\n"
+
+
+def test_a_bad_policy_ends_with_2_and_its_line(capsys, recorded):
+    path = recorded.parent / "bad.yaml"
+    path.write_text("retry:\n  max_attempts: 0\n")
+    said = refused(capsys, recorded, "--policy", path)
+    assert said.startswith(f"sidecar: {path}:2:17: ")
+
+
+def test_a_policy_that_is_not_there_ends_with_2(capsys, recorded):
+    said = refused(capsys, recorded, "--policy", recorded.parent / "no.yaml")
+    assert "no.yaml" in said
+
+
+def test_no_journal_named_is_an_option_error(capsys):
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["replay"])
+    assert ended.value.code == 2
+    assert "JOURNAL" in capsys.readouterr().err
