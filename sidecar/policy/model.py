@@ -189,6 +189,7 @@ class Cors(Section):
 class Admin(Section):
     hosts: Names = Field(
         ("localhost", "127.0.0.1", "::1"),
+        min_length=1,
         description="Host names the admin port answers to, /metrics and probes excepted",
     )
 

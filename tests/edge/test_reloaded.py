@@ -10,6 +10,8 @@ import pytest
 from kitchen import TOKEN, Peer, answering, http, until
 from loopback import get, one_answer
 from office import BASE
+from policy.test_any_policy import LEAVES, WRONG
+from policy.test_any_policy import _document as document
 
 from sidecar.edge import app as module
 from sidecar.edge import reload as reload_module
@@ -240,3 +242,33 @@ async def test_a_comment_is_no_other_policy_and_nothing_is_adopted_again(office)
         assert len(await here.logged("policy_adopted")) == 1
         told = (await here.ask("GET", "/policy"))[1]["values"]["deadline.client"]
         assert told["origin"] == f"{here.path}:2:20"  # where it stands now
+
+
+async def test_no_mistake_in_any_field_changes_anything_while_we_serve(office):
+    pitfalls = [
+        "a: &a [x]\nb: *a\n",
+        "mode: off\nmode: off\n",
+        "deadline:\n\tclient: 5s\n",
+        "deadline: {client: 1:30}\n",
+        "dea",
+        "\x00",
+    ]
+    planted = [document(path, wrong)[0] for path in LEAVES for wrong in WRONG[:3]]
+    async with office() as here:
+        before = await here.state()
+        refused = 0
+        for text in (*planted, *pitfalls):
+            here.path.write_text(text)
+            status, said = await here.post("/reload")
+            if status == 409:
+                refused += 1
+                assert said["revision"] == before["policy"]["revision"]
+                assert all(problem.startswith(f"{here.path}:") for problem in said["problems"])
+            else:  # an empty list is right for a list: back to what was in force
+                here.path.write_text(BASE)
+                await here.post("/reload")
+        after = await here.state()
+        print(f"\n{refused} of {len(planted) + len(pitfalls)} planted mistakes refused by a running sidecar")
+        assert refused > 2 * len(LEAVES)
+        assert {name: seen["breaker"]["epoch"] for name, seen in after["targets"].items()} == {"switch": 0, "madre": 0}
+        assert after["status"] == "serving"
