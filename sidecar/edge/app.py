@@ -122,7 +122,7 @@ class Sidecar:
         self._facts(stack)
         kitchen = self._kitchen(stack)
         tasks = _Tasks(self._logging.log)
-        stack.push_async_callback(tasks.close)  # before what tasks use is closed
+        stack.push_async_callback(tasks.close)  # after the kitchen here is before it at the end: tasks ask upstream
         await self._data_port(stack, kitchen, tasks)
         reloader = self._operators(kitchen)
         await self._admin_port(stack, kitchen, reloader)

@@ -21,9 +21,6 @@ LENGTH = re.compile(rb"[0-9]{1,18}")
 # Of one hop, whatever Connection says. Transfer-Encoding and Connection are rewritten by those who read heads.
 HOP_BY_HOP = (b"keep-alive", b"proxy-connection", b"te", b"http2-settings")
 
-# What a Connection option says itself, or names and is gone anyway: nothing further is dropped for its sake.
-KNOWN_OPTIONS = {b"close", b"upgrade", *HOP_BY_HOP}
-
 # A Connection option may name any field, and an intermediary drops what it names: these are not a client's to drop,
 # since framing, routing, authentication or the trail of hops hang on them.
 END_TO_END = frozenset({
