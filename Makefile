@@ -3,15 +3,19 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-SOURCES := sidecar tests benchmarks
+PURE := sidecar/core/*,sidecar/policy/*,sidecar/wire/*,sidecar/rules/*,sidecar/replay/*
+SOURCES := sidecar tests benchmarks dashboards
 
-.PHONY: help lab test acceptance lint format deps lock bench clean
+.PHONY: help lab test acceptance fuzz lint format deps lock dashboards bench bench-wire clean
 
 help:
 	@echo "make lab         try the sidecar on this machine: a small VX11 that breaks on demand (LAB_SECONDS=n ends it by itself)"
 	@echo "make test        everything that must hold: lint, types, floors, tests; under 10 minutes on 2 cores"
 	@echo "make acceptance  the long runs: full-length incidents against the lab"
-	@echo "make bench       start time, memory, what a chat costs, how fast a replay is"
+	@echo "make fuzz        generated messages and requests for FUZZ_SECONDS (900) seconds"
+	@echo "make dashboards  writes dashboards, rules, schema and metrics reference anew from the code"
+	@echo "make bench       start time, memory, what a chat costs, what a scrape costs, how fast a replay is"
+	@echo "make bench-wire  wire cases beside nginx and HAProxy, WebSocket, SSE, large bodies, crowds, floods, changes under load"
 	@echo "make lock        resolve dependencies anew and write the locks with hashes"
 
 lab: .venv/.ready
@@ -20,8 +24,8 @@ lab: .venv/.ready
 test: .venv/.ready
 	@if [ -n "$$CI" ]; then $(MAKE) --no-print-directory deps; fi
 	@$(MAKE) --no-print-directory lint
-	$(BIN)/python -m pytest -m "not slow" --cov=sidecar --cov-report= $(PYTEST)
-	$(BIN)/python -m coverage report --skip-covered --include 'sidecar/core/*,sidecar/policy/*,sidecar/wire/*,sidecar/replay/*' --fail-under 98
+	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadgroup --cov=sidecar --cov-report= $(PYTEST)
+	$(BIN)/python -m coverage report --skip-covered --include '$(PURE)' --fail-under 98
 
 acceptance: .venv/.ready
 	$(BIN)/python -m pytest -m slow -rP $(PYTEST)
@@ -36,15 +40,34 @@ format: .venv/.ready
 	$(BIN)/ruff check --fix --quiet $(SOURCES) || true
 	$(BIN)/ruff format $(SOURCES)
 
-# What tests need and pip cannot bring. Nothing yet: every server in the tests is our own.
+# What tests need and pip cannot bring: Prometheus, Alertmanager, a browser, and peers. Without root, tests that need them are skipped.
 deps:
-	@:
+	sh tests/deps.sh
 
 bench: .venv/.ready
 	$(BIN)/python -m benchmarks.start
 	$(BIN)/python -m benchmarks.memory
 	$(BIN)/python -m benchmarks.chat_overhead
+	$(BIN)/python -m benchmarks.scrape
 	$(BIN)/python -m benchmarks.simulate
+
+bench-wire: .venv/.ready deps
+	$(BIN)/python -m benchmarks.wire --brief
+	$(BIN)/python -m benchmarks.websocket
+	$(BIN)/python -m benchmarks.sse
+	$(BIN)/python -m benchmarks.large
+	$(BIN)/python -m benchmarks.crowd
+	$(BIN)/python -m benchmarks.flood
+	$(BIN)/python -m benchmarks.zero_loss
+
+fuzz: .venv/.ready
+	$(BIN)/python -m tests.fuzz $(or $(FUZZ_SECONDS),900)
+
+dashboards: .venv/.ready
+	$(BIN)/python -m dashboards
+	$(BIN)/sidecar rules build --output dashboards/rules/vx11-sidecar.rules.yaml
+	$(BIN)/sidecar schema > policies/schema.json
+	$(BIN)/sidecar metrics > docs/metrics.md
 
 lock: .venv/.ready
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \

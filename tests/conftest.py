@@ -1,9 +1,13 @@
-"""One seed for the whole run: Hypothesis takes the one that pytest-randomly prints, so ``--randomly-seed=N`` repeats all of it."""
+"""One seed for the whole run: Hypothesis takes the one that pytest-randomly prints, so ``--randomly-seed=N`` repeats all of it.
+
+At its end everything that it wrote is searched for secrets.
+"""
 
 from __future__ import annotations
 
 from random import SystemRandom
 
+import canary_search
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -20,3 +24,4 @@ def pytest_configure(config):
         option.randomly_seed = SystemRandom().getrandbits(32)
     if option.hypothesis_seed is None and isinstance(getattr(option, "randomly_seed", None), int):
         option.hypothesis_seed = option.randomly_seed
+    config.pluginmanager.register(canary_search.Search(config), "canary search")

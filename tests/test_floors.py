@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PURE = ("core", "wire", "policy")
+PURE = ("core", "wire", "rules", "policy")
 IMPURE = {
     "aiohttp", "asyncio", "tenacity", "prometheus_client", "socket", "threading", "time", "random", "datetime", "logging", "structlog",
     "selectors", "subprocess", "multiprocessing", "concurrent", "secrets", "uvloop", "_thread", "_socket",
 }  # fmt: skip
-ABOVE = {"policy": set(), "core": {"policy"}, "wire": {"policy"}}
+ABOVE = {"policy": set(), "core": {"policy"}, "wire": {"policy"}, "rules": {"policy"}}
 FILES = sorted(path for room in PURE for path in (ROOT / "sidecar" / room).rglob("*.py"))
 
 

@@ -1,6 +1,6 @@
 """The command line: one module per command, each with ``add_options`` and ``run``.
 
-Exit codes: 0 it ended as asked, 1 it found what it looks for (``check``, ``replay``), 2 it could not do as told; then a
+Exit codes: 0 it ended as asked, 1 it found what it looks for (``check``, ``replay``, ``status``), 2 it could not do as told; then a
 message on standard error says what to change, never a traceback. Parsed with argparse, and each command imports what it
 needs when it runs: the serving path should not pay for the others.
 """
@@ -13,9 +13,18 @@ from collections.abc import Mapping, Sequence
 from types import ModuleType
 
 from sidecar import __version__
-from sidecar.cli import check, lab, replay, schema, serve
+from sidecar.cli import check, lab, metrics, replay, rules, schema, serve, status
 
-COMMANDS: Mapping[str, ModuleType] = {"serve": serve, "check": check, "replay": replay, "schema": schema, "lab": lab}
+COMMANDS: Mapping[str, ModuleType] = {
+    "serve": serve,
+    "status": status,
+    "check": check,
+    "replay": replay,
+    "rules": rules,
+    "schema": schema,
+    "metrics": metrics,
+    "lab": lab,
+}
 UNUSABLE = 2
 INTERRUPTED = 130  # as a shell reports it
 

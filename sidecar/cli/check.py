@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from sidecar.policy.figures import Figures, Span, TargetFigures
     from sidecar.policy.lint import Finding, Observed
     from sidecar.policy.load import Loaded
+    from sidecar.policy.objectives import Budget
     from sidecar.policy.problem import Problem
 
 CLEAN, FOUND, UNREADABLE = 0, 1, 2
@@ -38,7 +39,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add(
         "--rate",
         metavar="N per TIME",
-        help="how many chats there are, as in '10 per 60s': can breakers see enough of them?",
+        help="how many chats there are, as in '10 per 60s': can breakers see enough of them, and how large is the error budget?",
     )
     add(
         "--p95",
@@ -104,7 +105,9 @@ def _report(path: Path, observed: Observed) -> _Report:
         return _Report(str(path), problems, unreadable=unreadable)
     texts = {str(file): file.read_text(encoding="utf-8-sig") for file in loaded.files}
     found = silence((*lint(loaded, observed), *_never_reloads(loaded)), texts)
-    return _Report(str(path), findings=found, loaded=loaded, figures=figures(loaded.policy, observed.p95))
+    return _Report(
+        str(path), findings=found, loaded=loaded, figures=figures(loaded.policy, observed.p95, rate=observed.rate)
+    )
 
 
 def _readable(path: Path) -> bool:
@@ -215,6 +218,20 @@ def _table(figures: Figures) -> Iterator[str]:
         f"  It leads to {layers.product} attempts at most: UI {layers.ui} · sidecar {layers.sidecar} · switch {layers.switch}; "
         f"in the long run to {figures.sustained:.4g}."
     )
+    yield from (f"  {_promise(budget)}" for budget in figures.budgets)
+
+
+def _promise(budget: Budget) -> str:
+    """An error budget in words."""
+    from sidecar.policy.objectives import PERIOD_DAYS  # noqa: PLC0415
+    from sidecar.policy.units import share_text  # noqa: PLC0415
+
+    minutes = budget.outage / 60
+    outage = f"{minutes:.3g} minutes" if minutes < 180 else f"{minutes / 60:.3g} hours"
+    said = f"{share_text(budget.target)} {budget.objective} over {PERIOD_DAYS} days leaves {outage} with nothing but bad chats"
+    if budget.bad is None or budget.chats is None:
+        return f"{said}, or {share_text(1 - budget.target)} of the chats."
+    return f"{said}, or {budget.bad:.0f} of {budget.chats:.0f} chats."
 
 
 def _row(target: TargetFigures, *, first: bool) -> Mapping[str, str]:

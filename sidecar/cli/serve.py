@@ -18,6 +18,24 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--gateway", metavar="HOST:PORT", help="where the gateway is now (default 127.0.0.1:8010)")
     add("--switch", metavar="HOST:PORT", help="default 127.0.0.1:8002")
     add("--madre", metavar="HOST:PORT", help="default 127.0.0.1:8001")
+    add(
+        "--grace",
+        metavar="TIME",
+        default="8s",
+        help="on SIGTERM: what is under way may take so long (default 8s: docker kills after ten)",
+    )
+    add(
+        "--drain-delay",
+        metavar="TIME",
+        default="0s",
+        help="before that: unready, but connections are still taken (default 0s)",
+    )
+    add(
+        "--takeover",
+        metavar="PATH",
+        type=Path,
+        help="Unix socket: started again with the same path, a new process takes the ports over, and no connection is refused",
+    )
     add_common_options(parser, log_level="info")
 
 
@@ -38,9 +56,11 @@ def run(arguments: argparse.Namespace) -> None:
     """Serve until told to stop. Raises ValueError or OSError for what the caller can mend."""
     from sidecar.edge.environment import read_environment  # noqa: PLC0415 - not for --help
     from sidecar.edge.outlets.log import Logging  # noqa: PLC0415
-    from sidecar.edge.process import run_loop, serve  # noqa: PLC0415
+    from sidecar.edge.process import Leave, run_loop, serve  # noqa: PLC0415
     from sidecar.edge.reload import Source  # noqa: PLC0415
     from sidecar.edge.settings import renew, resolve  # noqa: PLC0415
+
+    leave = Leave(_time("--grace", arguments.grace), _time("--drain-delay", arguments.drain_delay), arguments.takeover)
 
     def read() -> Source:
         loaded = load_policy(arguments.policy)
@@ -51,9 +71,19 @@ def run(arguments: argparse.Namespace) -> None:
     settings = resolve(vars(arguments), read_environment(os.environ), os.environ, loaded)
     logging = Logging(arguments.log_level)
     try:
-        run_loop(serve(settings, logging, read))
+        run_loop(serve(settings, logging, read, leave))
     finally:
         logging.close()
+
+
+def _time(flag: str, text: str) -> float:
+    """Raises ValueError."""
+    from sidecar.policy.units import seconds  # noqa: PLC0415
+
+    try:
+        return seconds(text)
+    except ValueError as error:
+        raise ValueError(f"{flag}: {error}") from None
 
 
 def load_policy(path: Path | None) -> Loaded:

@@ -40,7 +40,7 @@ from typing import NamedTuple
 from sidecar.core.draw import draw
 from sidecar.core.fact import BreakerMoved
 from sidecar.core.vocabulary import ANSWERS, FAILURES, Verdict
-from sidecar.core.window import window_for
+from sidecar.core.window import Tally, window_for
 from sidecar.policy.model import BreakerPolicy
 
 
@@ -83,7 +83,7 @@ class Breaker:
         self.epoch = 0
         self.since: float | None = None  # when the state began; None: since ever
         self.until = 0.0  # end of the open time
-        self._failures_in_row = 0
+        self.failures_in_row = 0
         self._good_probes = 0
         self._trips_in_row = 0
 
@@ -130,9 +130,9 @@ class Breaker:
             return self._settle_probe(now, failed=failed, slow=slow)
         self._window.add(now, failed=failed, slow=slow)
         if failed:
-            self._failures_in_row += 1
+            self.failures_in_row += 1
         elif verdict in ANSWERS:
-            self._failures_in_row = 0
+            self.failures_in_row = 0
         why = self._tripped_by(now) if self.state is State.CLOSED else None
         return self._trip(now, why) if why else None
 
@@ -164,6 +164,10 @@ class Breaker:
         """Permits neither settled nor expired."""
         return sum(permit.expires > now for permit in self._out.values())
 
+    def tally(self, now: float) -> Tally:
+        """What the rates are read from."""
+        return self._window.tally(now)
+
     def view(self, now: float) -> dict[str, object]:
         """State with its counts against their thresholds, for people."""
         tally = self._window.tally(now)
@@ -178,7 +182,7 @@ class Breaker:
             "failures": tally.failures,
             "failure_rate": [tally.failures / tally.calls if tally.calls else 0.0, policy.failure_rate],
             "slow_rate": [tally.slow / tally.calls if tally.calls else 0.0, policy.slow_call.rate],
-            "failures_in_row": [self._failures_in_row, policy.consecutive],
+            "failures_in_row": [self.failures_in_row, policy.consecutive],
             "good_probes": [self._good_probes, policy.half_open.close_after],
             "permits_out": self.outstanding(now),
         }
@@ -199,7 +203,7 @@ class Breaker:
 
     def _tripped_by(self, now: float) -> str | None:
         policy = self._policy
-        if policy.consecutive and self._failures_in_row >= policy.consecutive:
+        if policy.consecutive and self.failures_in_row >= policy.consecutive:
             return "consecutive"
         tally = self._window.tally(now)
         if tally.calls < policy.min_calls:
@@ -233,5 +237,5 @@ class Breaker:
         before, self.state = self.state, after
         self.since = now
         self.epoch += 1
-        self._failures_in_row = self._good_probes = 0
+        self.failures_in_row = self._good_probes = 0
         return BreakerMoved(now, self._target, before.value, after.value, why, open_for)

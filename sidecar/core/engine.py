@@ -7,6 +7,8 @@ their own numbers changed.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from sidecar.core.breaker import Breaker, State
 from sidecar.core.budget import RetryBudget
 from sidecar.core.classify import Classifier
@@ -46,6 +48,18 @@ class Plan:
         if isinstance(step, Finish):
             self.finish = step
         return step
+
+
+class Gauges(NamedTuple):
+    """How one target's machines stand: slots in use, calls waiting for one, the breaker's window and count, retries affordable."""
+
+    in_flight: int
+    queued: int
+    calls: int
+    failure_ratio: float
+    slow_ratio: float
+    failures_in_row: int
+    balance: float
 
 
 class Engine:
@@ -108,10 +122,9 @@ class Engine:
         if moved:
             self._emit(moved)
 
-    def balance(self, now: float, target: str) -> float:
-        """Retries that the budget of ``target`` could pay for now; 0 for a target that no policy has named."""
-        machines = self._machines.get(target)
-        return machines.budget.balance(now) if machines else 0.0
+    def gauges(self, now: float) -> dict[str, Gauges]:
+        """The state of every target of the ladder in force, as figures."""
+        return {rung.target.name: _gauges(now, rung.machines) for rung in self.scene.ladder}
 
     def view(self, now: float) -> dict[str, object]:
         """The state of every target, for people."""
@@ -148,3 +161,18 @@ class Engine:
         )
         self._machines[target.name] = machines
         return machines
+
+
+def _gauges(now: float, machines: Machines) -> Gauges:
+    breaker, limiter = machines.breaker, machines.limiter
+    tally = breaker.tally(now)
+    calls = max(tally.calls, 1)
+    return Gauges(
+        in_flight=limiter.in_flight,
+        queued=limiter.queued,
+        calls=tally.calls,
+        failure_ratio=tally.failures / calls,
+        slow_ratio=tally.slow / calls,
+        failures_in_row=breaker.failures_in_row,
+        balance=machines.budget.balance(now),
+    )

@@ -159,18 +159,25 @@ class RateLimited(NamedTuple):
 
 
 class ChatRejected(NamedTuple):
-    """A chat got an answer before any plan was made: 401, 403, 413, 422, 429, … ``reason`` is a closed word."""
+    """A chat got an answer before any plan was made: 401, 403, 413, 422, 429, … ``reason`` is a closed word.
+
+    Here as in the other facts about requests, ``template`` is the known path that was asked for and ``client`` the kind of program
+    that asked: words of the inventory in ``wire``, ``other`` where it has none.
+    """
 
     at: float
     status: int
     reason: str
     seconds: float
+    template: str = "other"
+    client: str = "other"
 
 
 class ChatServed(NamedTuple):
     """The answer to an admitted chat left. ``overhead`` is our own part of ``seconds``: no target, queue or backoff.
 
-    ``outcome`` is primary, fallback, local, failed or client_gone; ``status`` is 499 when the client left.
+    ``outcome`` is primary, fallback, local, failed or client_gone; ``status`` is 499 when the client left. ``trace_id`` is that of the
+    trace this chat is part of, in 32 hexadecimal digits, and ``sampled`` whether anybody keeps that trace.
     """
 
     at: float
@@ -180,6 +187,10 @@ class ChatServed(NamedTuple):
     status: int
     seconds: float
     overhead: float
+    template: str = "other"
+    client: str = "other"
+    trace_id: str | None = None
+    sampled: bool = False
 
 
 class RelayEnded(NamedTuple):
@@ -196,6 +207,8 @@ class RelayEnded(NamedTuple):
     sent: int
     received: int
     error: str | None
+    template: str = "other"
+    client: str = "other"
 
 
 class MessageRefused(NamedTuple):
@@ -206,8 +219,16 @@ class MessageRefused(NamedTuple):
     why: str
 
 
+class RequestShed(NamedTuple):
+    """A request was answered 503 at once because there is too much to do: ``why`` is chats or relays (too many at once) or lag."""
+
+    at: float
+    why: str
+
+
 Fact = (
     CallBegan | EventHeard | AttemptStarted | AttemptEnded | Retried | RetryDenied | Refused | FellBack | BreakerMoved | CallEnded
     | DormancyHeard | Overridden | PolicyAdopted | ReloadEnded | RateLimited | ChatRejected | ChatServed | RelayEnded | MessageRefused
+    | RequestShed
 )  # fmt: skip
 Emit = Callable[[Fact], None]

@@ -13,9 +13,11 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import os
+import resource
 import secrets
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Any, NamedTuple, Self
@@ -30,6 +32,7 @@ from sidecar.edge.admin.calls import Calls
 from sidecar.edge.admin.control import Control
 from sidecar.edge.admin.overrides import Overrides
 from sidecar.edge.admin.status import Status, Watched
+from sidecar.edge.admin.trend import Trend
 from sidecar.edge.chat import power, reply
 from sidecar.edge.chat.application import chat_application
 from sidecar.edge.chat.kitchen import Kitchen
@@ -38,9 +41,12 @@ from sidecar.edge.data import handover
 from sidecar.edge.data.port import DataPort
 from sidecar.edge.data.relay import Relay
 from sidecar.edge.data.terms import Lasting, terms
+from sidecar.edge.listening import NONE, Listener, Listeners, listen
 from sidecar.edge.outlets.journal import Journal
 from sidecar.edge.outlets.log import FactLog, Log, Logging
-from sidecar.edge.outlets.telemetry import TARGETS, Telemetry
+from sidecar.edge.outlets.telemetry import Telemetry
+from sidecar.edge.outlets.tracing import PassedOn, Tracing, exported
+from sidecar.edge.outlets.usage import Usage
 from sidecar.edge.reload import Reloader, Source
 from sidecar.edge.settings import Address, Settings, UnusableSettingsError, refuse_loop
 from sidecar.edge.snapshot import InForce
@@ -48,9 +54,9 @@ from sidecar.edge.token import Open
 
 GRACE = 8.0  # seconds that what is under way may still take when told to stop: docker kills after ten
 ADMIN_GRACE = 1.0  # seconds an order may still take
-BACKLOG = 1024
+ACCEPTS_AT_ONCE = 8  # costs a new connection 6 µs more than one at a time, and lets eight times as many in under load
+SPARE_DESCRIPTORS = 64  # files, the journal, targets, the admin port
 LAG_TICK = 0.5  # seconds between two looks at how late the loop is
-KINDS = ("chat", "relay", "tunnel")
 
 Read = Callable[[], Source]
 
@@ -71,9 +77,15 @@ class Sidecar:
 
     serving: Serving
 
-    def __init__(self, settings: Settings, logging_: Logging, read: Read | None = None) -> None:
-        """``read`` makes the next snapshot out of the files; without it a reload finds what is in force."""
+    def __init__(
+        self, settings: Settings, logging_: Logging, read: Read | None = None, listeners: Listeners = NONE
+    ) -> None:
+        """``read`` makes the next snapshot out of the files; without it a reload finds what is in force.
+
+        ``listeners`` are sockets that listen already and take the place of the addresses in ``settings``.
+        """
         self._settings = settings
+        self._given = listeners
         self._read = read or (lambda: Source(settings.snapshot, settings.files, settings.mutators))
         self._mutators = settings.mutators
         self._reloader: Reloader | None = None
@@ -108,12 +120,24 @@ class Sidecar:
         else:
             self._reloader.reload("signal")
 
-    async def drain(self, grace: float = GRACE) -> None:
-        """Unready at once; no new connections; what is under way may end within ``grace`` seconds, then it is cut."""
+    async def drain(self, grace: float = GRACE, *, delay: float = 0.0, relieved: bool = False) -> None:
+        """Unready at once; no new connections; what is under way may end within ``grace`` seconds, then it is cut.
+
+        For ``delay`` seconds connections are still taken, until whoever sends them has seen that we are not ready. When another
+        process has ``relieved`` us, it answers at the admin port, too.
+        """
         self._status.blocked_by = "draining"
-        self._server.close()
+        if delay:
+            await asyncio.sleep(delay)
+        self._data.close()
+        if relieved:
+            self._admin.close()
         cut = await self._port.drain(grace)
         self._logging.log.info("drained", cut=cut)
+
+    def descriptors(self) -> dict[str, Sequence[int]]:
+        """Our listening sockets by port, for a process that takes over."""
+        return {"data": self._data.descriptors, "admin": self._admin.descriptors}
 
     # -- building, in the order of dependence ---------------------------------------------------------------------
 
@@ -137,15 +161,23 @@ class Sidecar:
         settings = self._settings
         self._seed = secrets.randbits(63)
         self._telemetry = Telemetry(self._now)
-        self._telemetry.watch_lost("log", lambda: self._logging.outbox.dropped)
+        self._telemetry.watch_lines("log_dropped", lambda: self._logging.outbox.dropped)
+        self._telemetry.watch_lines("log_suppressed", lambda: self._logging.sampling.suppressed)
         self._status = Status(self._now)
         if settings.journal is not None:
             journal = Journal(settings.journal, settings.snapshot.policy.journal, seed=self._seed)
             stack.callback(journal.close)
-            self._telemetry.watch_lost("journal", lambda: journal.dropped)
+            self._telemetry.watch_lines("journal_dropped", lambda: journal.dropped)
             self._sinks.append(journal)
-        self._calls = Calls()
-        self._sinks += [self._telemetry, FactLog(self._logging.log), self._status, self._calls]
+        self._tracing: Tracing = PassedOn()
+        traces = exported(os.environ, self._now)
+        if traces is not None:
+            stack.push_async_callback(asyncio.to_thread, traces.close)
+            self._tracing = traces
+            self._sinks.append(traces)
+        self._calls, self._trend, self._usage = Calls(), Trend(self._now), Usage()
+        told = FactLog(self._logging.log)
+        self._sinks += [self._telemetry, told, self._status, self._calls, self._trend, self._usage]
 
     def _emit(self, fact: Fact) -> None:
         """Tell everybody. Who cannot take a fact loses it: no decision may hang on who listens."""
@@ -164,7 +196,7 @@ class Sidecar:
         )
         upstream = Upstream.open()
         stack.push_async_callback(upstream.close)
-        return Kitchen(engine, upstream, self._in_force, self._emit, self._now, self._logging.log)
+        return Kitchen(engine, upstream, self._in_force, self._emit, self._now, self._logging.log, self._tracing)
 
     async def _data_port(self, stack: AsyncExitStack, kitchen: Kitchen, tasks: _Tasks) -> None:
         wanted, gateway = self._settings.listen, self._settings.gateway
@@ -179,11 +211,12 @@ class Sidecar:
         pseudonym = f"{reply.NAME}-{secrets.token_hex(4)}".encode()
         self._engine = kitchen.engine
         self._lasting = Lasting(relay, chat, self._emit, self._now, pseudonym, str(gateway).encode())
-        self._port = DataPort(terms(self._settings.snapshot, self._lasting))
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(self._port, wanted.host, wanted.port, backlog=BACKLOG)
-        stack.callback(self._server.close)
-        self._listen = Address(wanted.host, self._server.sockets[0].getsockname()[1])
+        self._port = DataPort(terms(self._settings.snapshot, self._lasting), ceiling=_ceiling())
+        self._data: Listener = await listen(
+            self._port, self._given.data, wanted.host, wanted.port, at_once=ACCEPTS_AT_ONCE
+        )
+        stack.callback(self._data.close)
+        self._listen = Address(wanted.host, self._data.port)
         refuse_loop(self._listen, gateway)  # again, now that a port 0 has become a number
         self._port.start()
         stack.push_async_callback(self._port.drain, 0.0)  # whoever is still there by then is cut
@@ -216,28 +249,30 @@ class Sidecar:
 
     async def _admin_port(self, stack: AsyncExitStack, kitchen: Kitchen, reloader: Reloader) -> None:
         settings, engine, port = self._settings, kitchen.engine, self._port
-        self._telemetry.watch_each("retry_budget_balance", TARGETS, lambda target: engine.balance(self._now(), target))
-        self._telemetry.watch_each("inflight_requests", KINDS, port.under_way)
-        self._telemetry.watch("websocket_connections", lambda: port.under_way("tunnel"))
+        self._telemetry.watch_engine(lambda: engine.gauges(self._now()))
+        self._telemetry.watch_port(lambda: len(port), port.under_way)
         overrides = self._overrides
         watched = Watched(settings, self._in_force, engine, port, overrides.view, lambda: reloader.problems)
         office = Office(
             registry=self._telemetry.registry,
             in_force=self._in_force,
             readiness=lambda: self._status.readiness(watched, self.serving.admin),
-            state=lambda: self._status.state(watched),
+            state=lambda: self._status.state(watched, self.serving.admin),
             explain=self._calls.explain,
+            calls=lambda: self._calls.view(self._now()),
+            trend=self._trend.view,
             control=Control(overrides, reloader, self._in_force, self._set_level),
             mutators=lambda: self._mutators,
             exposed=settings.admin_token is not None,
+            usage=self._usage.view,
         )
         runner = web.AppRunner(admin_application(office), access_log=None, shutdown_timeout=ADMIN_GRACE)
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
-        loop = asyncio.get_running_loop()
-        server = await loop.create_server(admin_protocol(runner), settings.admin.host, settings.admin.port)
-        stack.callback(server.close)
-        self.serving = Serving(self._listen, Address(settings.admin.host, server.sockets[0].getsockname()[1]))
+        place = settings.admin
+        self._admin: Listener = await listen(admin_protocol(runner), self._given.admin, place.host, place.port)
+        stack.callback(self._admin.close)
+        self.serving = Serving(self._listen, Address(place.host, self._admin.port))
 
     def _set_level(self, level: str) -> None:
         self._logging.set_level(level)
@@ -248,7 +283,10 @@ class Sidecar:
         while True:
             due = self._now() + LAG_TICK
             await asyncio.sleep(LAG_TICK)
-            self._telemetry.event_loop_lag_seconds.set(max(self._now() - due, 0.0))
+            late = max(self._now() - due, 0.0)
+            if self._telemetry.lagged(late):
+                self._logging.log.warning("loop_stalled", seconds=round(late, 3))
+            self._logging.tick()
 
 
 async def _chat_server(stack: AsyncExitStack, kitchen: Kitchen) -> handover.ServerFactory:
@@ -268,6 +306,12 @@ async def _chat_server(stack: AsyncExitStack, kitchen: Kitchen) -> handover.Serv
     server: handover.ServerFactory = runner.server
     await handover.rehearse(server, "/")
     return server
+
+
+def _ceiling() -> int:
+    """Client connections that the process has descriptors for: each may need a second one towards the gateway."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return max((soft - SPARE_DESCRIPTORS) // 2, 1)
 
 
 def _demand_strict_parser() -> None:

@@ -1,22 +1,42 @@
 """The life of the process: loop, signals, the line that says ready, the end.
 
-SIGTERM or SIGINT drains; a second one ends at once. SIGHUP reloads.
+SIGTERM or SIGINT drains; a second one ends at once. SIGHUP reloads. A further process started at the same takeover path gets our
+sockets, and when it serves we drain, too. A service manager that asks for it is told of all of this.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import resource
 import signal
+import socket
 import sys
 from collections.abc import Coroutine
-from typing import Any
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import orjson
 
-from sidecar.edge.app import Read, Sidecar
+from sidecar.edge.app import GRACE, Read, Sidecar
+from sidecar.edge.listening import Listeners, inherited
+from sidecar.edge.notify import Notify
 from sidecar.edge.outlets.log import Logging
-from sidecar.edge.settings import Settings
+from sidecar.edge.settings import Settings, is_loopback
+from sidecar.edge.takeover import Successors, ask
+
+
+class Leave(NamedTuple):
+    """How to end.
+
+    ``grace`` is the seconds that what is under way may take, ``delay`` those before it in which connections are still taken, and
+    ``takeover`` the path at which another process may take over.
+    """
+
+    grace: float = GRACE
+    delay: float = 0.0
+    takeover: Path | None = None
 
 
 def run_loop(main: Coroutine[Any, Any, None]) -> None:
@@ -31,26 +51,46 @@ def run_loop(main: Coroutine[Any, Any, None]) -> None:
         runner.run(main)
 
 
-async def serve(settings: Settings, logging_: Logging, read: Read | None = None) -> None:
-    """Serve until told to stop; SIGHUP reads policy and token files again, by ``read``."""
+async def serve(settings: Settings, logging_: Logging, read: Read | None = None, leave: Leave | None = None) -> None:
+    """Serve until told to stop; SIGHUP reads policy and token files again, by ``read``. Raises OSError and ValueError."""
+    leave = leave or Leave()
     _raise_descriptor_limit()
-    stop = Stop()
-    sidecar = Sidecar(settings, logging_, read)
-    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, sidecar.reload)  # before: unheard it would end us
-    async with sidecar:
+    stop = Stop(leave)
+    predecessor = ask(leave.takeover) if leave.takeover else None
+    listeners = predecessor.listeners if predecessor else inherited(os.environ, os.getpid())
+    sidecar = Sidecar(as_reached(settings, listeners), logging_, read, listeners)
+    notify = Notify(os.environ, os.getpid(), taken_over=predecessor is not None)
+
+    def reload() -> None:
+        with notify.reloading():
+            sidecar.reload()
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload)  # before: unheard it would end us
+    async with sidecar, AsyncExitStack() as stack:
+        stack.enter_context(notify)
         if settings.auth_off:
             logging_.log.warning("auth_off", note="authentication is off: everybody may chat")
+        if predecessor:
+            notify.main_process()
+            await predecessor.relieve()
+        if leave.takeover:
+            await stack.enter_async_context(Successors(leave.takeover, sidecar.descriptors, stop.relieve))
         say({"event": "ready", "listen": str(sidecar.serving.listen), "admin": str(sidecar.serving.admin)})
         logging_.log.info("ready", listen=str(sidecar.serving.listen), admin=str(sidecar.serving.admin))
+        notify.ready(f"serving on {sidecar.serving.listen}, admin on {sidecar.serving.admin}")
         await stop.first.wait()
+        if not stop.relieved:
+            notify.stopping("draining")
         await stop.drain(sidecar)
 
 
 class Stop:
     """The signals that end a process. Needs a running loop; one per process."""
 
-    def __init__(self) -> None:
+    def __init__(self, leave: Leave | None = None) -> None:
         self.first = asyncio.Event()
+        self._leave = leave or Leave()
+        self.relieved = False
         self._again = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -59,9 +99,16 @@ class Stop:
     def _heard(self) -> None:
         (self._again if self.first.is_set() else self.first).set()
 
+    def relieve(self) -> None:
+        """Another process serves in our place."""
+        self.relieved = True
+        self.first.set()
+
     async def drain(self, sidecar: Sidecar) -> None:
-        """Let what is under way end; a second signal cuts it at once."""
-        tasks = (asyncio.ensure_future(sidecar.drain()), asyncio.ensure_future(self._again.wait()))
+        """Let what is under way end; a further signal cuts it at once."""
+        delay = 0.0 if self.relieved else self._leave.delay
+        draining = sidecar.drain(self._leave.grace, delay=delay, relieved=self.relieved)
+        tasks = (asyncio.ensure_future(draining), asyncio.ensure_future(self._again.wait()))
         done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in pending:
             task.cancel()
@@ -76,6 +123,17 @@ def say(event: dict[str, Any]) -> None:
     """One line of JSON on standard output: the only thing ever written there by ``serve``."""
     sys.stdout.write(orjson.dumps(event).decode() + "\n")
     sys.stdout.flush()
+
+
+def as_reached(settings: Settings, listeners: Listeners) -> Settings:
+    """Who opened the admin port for us decided who reaches it: off loopback it takes the admin token, whatever ``--admin`` says."""
+    if settings.admin_token is None and any(_reached_from_elsewhere(sock) for sock in listeners.admin):
+        return settings._replace(admin_token=settings.mutators)
+    return settings
+
+
+def _reached_from_elsewhere(sock: socket.socket) -> bool:
+    return sock.family != socket.AF_UNIX and not is_loopback(sock.getsockname()[0])
 
 
 def _raise_descriptor_limit() -> None:

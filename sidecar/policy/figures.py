@@ -20,6 +20,8 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from sidecar.policy.model import Policy, Target
+from sidecar.policy.objectives import Budget, budgets
+from sidecar.policy.units import Rate
 
 MIN_ATTEMPT = 0.05  # with less than this left a target is not asked
 MAX_RESERVED = 0.5  # share of the time left that reserves may keep back
@@ -86,10 +88,14 @@ class Figures(NamedTuple):
     layers: Layers
     sustained: float
     """Attempts per chat in the long run at most, all targets together, when the bursts are spent."""
+    budgets: tuple[Budget, ...] = ()
+    """What the objectives leave for failures."""
 
 
-def figures(policy: Policy, p95: Mapping[str, float] = _UNOBSERVED, *, ui: int = 1, switch: int = 1) -> Figures:
-    """Work ``policy`` out. ``p95`` are observed answer times by target, for reserves that are auto.
+def figures(
+    policy: Policy, p95: Mapping[str, float] = _UNOBSERVED, *, rate: Rate | None = None, ui: int = 1, switch: int = 1
+) -> Figures:
+    """Work ``policy`` out. ``p95`` are observed answer times by target, for reserves that are auto; ``rate`` is how many chats come.
 
     ``ui`` and ``switch`` are attempts made above and below the sidecar. The UI repeats only what it got a 404 for, which is
     never a chat of ours; the switch asks one model. madre asks the switch too, so its attempts count there as well.
@@ -103,7 +109,7 @@ def figures(policy: Policy, p95: Mapping[str, float] = _UNOBSERVED, *, ui: int =
         began = found[-1].by
     layers = Layers(ui, sum(target.attempts for target in found), switch)
     sustained = sum(min(1 + target.ratio, target.attempts) for target in found) * ui * switch
-    return Figures(patience, tuple(found), began, layers, sustained)
+    return Figures(patience, tuple(found), began, layers, sustained, budgets(policy.slo, rate))
 
 
 def reserve_of(target: Target, p95: Mapping[str, float] = _UNOBSERVED) -> float:

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
+from sidecar.policy.objectives import LatencyObjective, Slo
 from sidecar.policy.section import (
     RESERVED,
     Count,
@@ -54,9 +55,9 @@ from sidecar.policy.units import CallRate, Duration, Rate, Share, Size, Unbounde
 
 __all__ = [
     "BUILTIN", "PER_TARGET", "Admin", "Auth", "Backoff", "BreakerPolicy", "Cors", "DeadlinePolicy", "Dormant",
-    "ErrorName", "Fallback", "FallbackCause", "Guards", "HalfOpen", "Intercept", "Journal", "LimiterPolicy", "OpenTime",
-    "OutcomeRules", "Policy", "Relay", "RelayLimits", "RelayTimeouts", "Reply", "Retry", "RetryBudgetPolicy", "Rule",
-    "Section", "SlowCall", "Target", "TargetName", "Timeouts", "Window",
+    "ErrorName", "Fallback", "FallbackCause", "Guards", "HalfOpen", "Intercept", "Journal", "LatencyObjective",
+    "LimiterPolicy", "OpenTime", "OutcomeRules", "Overload", "Policy", "Relay", "RelayLimits", "RelayTimeouts", "Reply", "Retry",
+    "RetryBudgetPolicy", "Rule", "Section", "Slo", "SlowCall", "Target", "TargetName", "Timeouts", "Window",
 ]  # fmt: skip
 
 FallbackCause = Literal["open", "failure", "timeout", "budget", "limited", "dormant", "misconfigured"]
@@ -108,6 +109,12 @@ class Guards(Section):
     # fmt: on
 
 
+class Overload(Section):
+    chats: Count = Field(256, description="chats under way at once")
+    relays: Count = Field(512, description="relayed requests at once whose answer has not begun")
+    wait: Duration = Field(0.5, description="how late the event loop may be; beyond, every new request is turned away")
+
+
 _LOCAL_TEXT = {
     "en": "The assistant cannot answer right now. "
     "Your message was received, but no model is available; please try again in a moment.",
@@ -152,6 +159,7 @@ class RelayTimeouts(Section):
     head: Duration = Field(10.0, description="a client's time to send a head")
     response_head: Duration = Field(30.0, description="the gateway really takes 22 s for some answers")
     idle: Duration = Field(75.0, description="a kept-alive client connection without a request")
+    stall: Duration = Field(60.0, description="a client or gateway that neither sends what it owes nor reads what waits for it")
     stream: Unbounded = Field(
         None, description="longest silence within a body or tunnel; none: SSE and WebSockets may be silent for ever"
     )
@@ -230,6 +238,7 @@ class Policy(Section):
     intercept: Intercept = Field(Intercept(), description="which requests are ours to answer")
     deadline: DeadlinePolicy = Field(DeadlinePolicy(), description="when the answer must have left")
     guards: Guards = Field(Guards(), description="what is refused before any target is asked")
+    overload: Overload = Field(Overload(), description="too much to do: 503 at once, so that the rest is served in time")
     targets: Annotated[tuple[Target, ...], Listed] = Field(
         (),  # never seen: `_complete` fills it in
         min_length=1,
@@ -251,11 +260,11 @@ class Policy(Section):
     cors: Cors = Field(Cors(), description="for browsers, on answers we make ourselves")
     admin: Admin = Field(Admin(), description="the admin port")
     journal: Journal = Field(Journal(), description="what replay reads")
+    slo: Slo = Field(Slo(), description="what is promised, and what alert rules are made from")
     hedge: Nothing = _planned("hedged attempts")
     health: Nothing = _planned("active probes")
     affinity: Nothing = _planned("sessions that stay where they fell")
     idempotency: Nothing = _planned("Idempotency-Key")
-    slo: Nothing = _planned("objectives alert rules are made from")
     chaos: Annotated[tuple[()], Listed, reserved(write="[]")] = Field(
         (), description="fault injection", json_schema_extra=RESERVED
     )

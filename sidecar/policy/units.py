@@ -42,16 +42,21 @@ def _duration(value: object, also: str = "") -> float:
 
 
 def _positive_duration(value: object, also: str = "") -> float:
-    seconds = _duration(value, also)
-    if seconds == 0:
+    duration = _duration(value, also)
+    if duration == 0:
         raise ValueError("must be longer than nothing")
-    return seconds
+    return duration
 
 
 def _duration_or_zero(value: object) -> float:
     if value == 0 and not isinstance(value, bool):
         return 0.0  # the one duration that needs no unit
     return _duration(value, "0 or ")
+
+
+def seconds(text: str) -> float:
+    """A duration or nothing, as the command line takes them. Raises ValueError."""
+    return _duration_or_zero(0 if text == "0" else text)
 
 
 def _duration_or(word: str) -> Callable[[object], float | None]:
@@ -76,6 +81,13 @@ def _share(value: object) -> float:
     share = float(f"{match[1]}e-2")  # read as one number: 0.1 % is 0.001 and not 0.1 divided by something
     if share > 1:
         raise ValueError("must be a share from 0% to 100%")
+    return share
+
+
+def _objective(value: object) -> float:
+    share = _share(value)
+    if not 0 < share < 1:
+        raise ValueError("must be an objective above 0% and below 100%: 100% would leave no budget to spend")
     return share
 
 
@@ -125,6 +137,7 @@ def _text(pattern: re.Pattern[str], *examples: str) -> dict[str, Any]:
 
 _duration_schema = _text(_DURATION, "300ms", "5s")
 _duration_out = PlainSerializer(duration_text, return_type=str)
+_share_out = PlainSerializer(share_text, return_type=str)
 
 
 def _or_schema(constant: object) -> WithJsonSchema:
@@ -137,6 +150,7 @@ DurationOrZero = Annotated[float, BeforeValidator(_duration_or_zero), _duration_
 AutoDuration = Annotated[float | None, BeforeValidator(_duration_or("auto")), _or_word("auto"), _or_schema("auto")]
 Unbounded = Annotated[float | None, BeforeValidator(_duration_or("none")), _or_word("none"), _or_schema("none")]
 Size = Annotated[int, BeforeValidator(_size), PlainSerializer(size_text, return_type=str), WithJsonSchema(_text(_SIZE, "64KiB", "1MiB"))]
-Share = Annotated[float, BeforeValidator(_share), PlainSerializer(share_text, return_type=str), WithJsonSchema(_text(_SHARE, "50%"))]
+Share = Annotated[float, BeforeValidator(_share), _share_out, WithJsonSchema(_text(_SHARE, "50%"))]
+Objective = Annotated[float, BeforeValidator(_objective), _share_out, WithJsonSchema(_text(_SHARE, "99.9%"))]
 CallRate = Annotated[Rate, BeforeValidator(_rate), PlainSerializer(str, return_type=str), WithJsonSchema(_text(_RATE, "10 per 60s"))]
 # fmt: on

@@ -84,7 +84,6 @@ class Chunked:
     """Chunks, read strictly. With ``bare`` only the data comes out: for a receiver that knows no chunks."""
 
     __slots__ = (
-        "_bare",
         "_drop",
         "_held",
         "_left",
@@ -93,6 +92,7 @@ class Chunked:
         "_trailer_count",
         "_trailer_size",
         "_trailers",
+        "bare",
         "done",
         "refused",
         "rest",
@@ -100,7 +100,7 @@ class Chunked:
 
     def __init__(self, *, bare: bool = False, drop: Collection[bytes] = ()) -> None:
         """``drop`` names further fields that may not come as trailers."""
-        self._bare = bare
+        self.bare = bare
         self._drop = drop
         self._state = SIZE
         self._left = 0
@@ -160,7 +160,7 @@ class Chunked:
         if end - at != 2 or data[at] != 0x0D:
             self.refused = Refused(400, "chunk_end")
             return
-        if not self._bare:
+        if not self.bare:
             out.append(b"\r\n")
         self._state = SIZE
 
@@ -176,12 +176,12 @@ class Chunked:
             return
         self._left = size
         self._state = DATA if size else TRAILERS
-        if size and not self._bare:
+        if size and not self.bare:
             out.append(b"%x\r\n" % size)
 
     def _trailer(self, data: bytes, at: int, end: int, out: list[bytes]) -> None:
         if end - at == 2 and data[at] == 0x0D:
-            if not self._bare:
+            if not self.bare:
                 out.append(b"0\r\n" + b"".join(self._trailers) + b"\r\n")
             self.done = True
             return

@@ -12,11 +12,12 @@ from typing import NamedTuple
 
 from sidecar.wire import target
 from sidecar.wire.body import BY_CHUNKS, BY_LENGTH, NOTHING
-from sidecar.wire.fields import LENGTH, SECTION, TCHAR, TOKEN, droppable, extended_via, options, passed, without
+from sidecar.wire.fields import LENGTH, SECTION, TCHAR, droppable, extended_via, options, passed, without
 from sidecar.wire.head import LONGEST_METHOD, Refused, Rules, too_long
 
 LINE = re.compile(rb"([" + TCHAR + rb"]++) ([\x21-\x7e\x80-\xff]++) HTTP/1\.([01])(?=\r\n)")
 OTHER_VERSION = re.compile(rb"[" + TCHAR + rb"]++ [\x21-\x7e\x80-\xff]++(?: [A-Za-z]++/[0-9.]++)?\r\n")
+PROTOCOL = re.compile(rb"[" + TCHAR + rb"]++(?:/[" + TCHAR + rb"]++)?")
 LONGEST_TARGET = 32_768
 
 # Protocols that a client may not switch to through us: the gateway would read bytes that were never judged.
@@ -193,7 +194,9 @@ class _Reading:
         if offered is None or not self._minor or b"upgrade" not in listed:
             return b""
         protocols = (part.strip(b" \t") for value in offered for part in value.split(b","))
-        return b", ".join(one for one in protocols if TOKEN.match(one) and not one.lower().startswith(NOT_UPGRADED_TO))
+        return b", ".join(
+            one for one in protocols if PROTOCOL.fullmatch(one) and not one.lower().startswith(NOT_UPGRADED_TO)
+        )
 
     def _max_forwards(self) -> bytes | Refused:
         """The line that goes on. At zero the answer is ours; TRACE is not reflected by anybody here."""

@@ -19,8 +19,7 @@ SPECIAL = special((
     b"via", b"date", b"content-type",
 ))  # fmt: skip
 STAYING = (b"date", b"content-type")
-BODILESS = (204, 304)
-SWITCHING, NO_CONTENT, UPGRADE_REQUIRED, FINAL = 101, 204, 426, 200
+SWITCHING, FINAL, NO_CONTENT, NOT_MODIFIED, UPGRADE_REQUIRED = 101, 200, 204, 304, 426
 
 
 class Response(NamedTuple):
@@ -84,8 +83,11 @@ def _sift(raw: bytes, start: int, *, keep_length: bool) -> tuple[dict[bytes, lis
 def _framing(status: int, method: bytes, minor: int, found: dict[bytes, list[bytes]]) -> tuple[int, int] | Refused:
     codings = found.get(b"transfer-encoding")
     lengths = found.get(b"content-length")
-    if status < FINAL or status in BODILESS:
+    if status < FINAL or status == NO_CONTENT:
         return NOTHING, 0
+    if status == NOT_MODIFIED:  # has no content, but may tell the length of what it stands for, and that goes on
+        one = lengths is None or (len(lengths) == 1 and LENGTH.fullmatch(lengths[0]) is not None)
+        return (NOTHING, 0) if one else Refused(502, "content_length")
     if codings is not None:
         if lengths is not None or minor == 0:
             return Refused(502, "framing")

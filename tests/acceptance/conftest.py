@@ -38,7 +38,7 @@ def spawn(tmp_path: Path) -> Iterator[Spawn]:
     with contextlib.ExitStack() as stack:
 
         def start(*arguments: str, **environ: str) -> Process:
-            errors = tmp_path / f"stderr-{next(numbers)}"
+            errors = tmp_path / f"{'-'.join(arguments[:1])}-stderr-{next(numbers)}"
             return stack.enter_context(Process(*arguments, environ=environ, errors=errors))
 
         yield start

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple, Self
 from urllib.parse import urlsplit
 
 import aiohttp
+from canary import MESSAGE, keep
 from prometheus_client.parser import text_string_to_metric_families
 
 from sidecar.edge.app import Sidecar
@@ -59,6 +60,7 @@ class Metrics:
 
     def __init__(self, text: str) -> None:
         self.text = text
+        keep("metrics", text)
         self._samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
 
     def total(self, name: str, **labels: str) -> float:
@@ -93,7 +95,7 @@ class Standing:
             return Answer(answer.status, answer.headers, body, time.perf_counter() - began)
 
     async def chat(
-        self, message: str = "hola", *, session: str | None = None, token: str = DEFAULT_TOKEN, **headers: str
+        self, message: str = MESSAGE, *, session: str | None = None, token: str = DEFAULT_TOKEN, **headers: str
     ) -> Answer:
         """One chat, in a session of its own unless told otherwise; ``X_Name`` is the field X-Name."""
         fields = {"X-VX11-Token": token} | {name.replace("_", "-"): value for name, value in headers.items()}
@@ -141,7 +143,10 @@ async def standing(
 
 
 class Process:
-    """``python -m sidecar ...`` with an environment that holds nothing of the caller's VX11. Killed if the test forgets it."""
+    """``python -m sidecar ...`` with an environment that holds nothing of the caller's VX11. Killed if the test forgets it.
+
+    What it says on standard error is in ``errors``, what it said on standard output lies beside it in the end.
+    """
 
     def __init__(self, *arguments: str, environ: Mapping[str, str] | None = None, errors: Path) -> None:
         kept = {
@@ -165,10 +170,15 @@ class Process:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._output().closed:  # by a test that could not wait
+            return
         if self._popen.poll() is None:
             self._popen.kill()
         self._popen.wait()
+        while self._more():
+            pass
         self._output().close()
+        self._errors.with_name(self._errors.name.replace("stderr", "stdout")).write_bytes(b"".join(self._said))
 
     @property
     def pid(self) -> int:
@@ -251,7 +261,7 @@ def ask(
             return Answer(answer.status, dict(answer.getheaders()), content, time.perf_counter() - began)
 
 
-def chat(url: str, token: str | None, message: str = "hola", **members: Any) -> Answer:
+def chat(url: str, token: str | None, message: str = MESSAGE, **members: Any) -> Answer:
     """One chat, in a session of its own unless told otherwise."""
     headers = {"Content-Type": "application/json"} | ({} if token is None else {"X-VX11-Token": token})
     payload = {"message": message, "session_id": f"acceptance-{uuid.uuid4()}"} | members

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from canary import MESSAGE, QUERY, SESSION, TOKEN, WRONG, keep
+
 from tests.acceptance.conftest import Spawn
 from tests.acceptance.running import CHAT, LINK, LabProcess, ask, chat
 
-TOKEN, WRONG = "canary-token-7f3a", "canary-wrong-token-19c2"
-MESSAGE, SESSION, QUERY = "canary message 51d8 ñandú", "canary-session-88e0", "canary-query-c4d1"
 CANARIES = (TOKEN, WRONG, MESSAGE, "canary message", "\\u00f1and\\u00fa", "ñandú", SESSION, QUERY)
 
 
@@ -47,6 +47,8 @@ def test_nothing_a_process_writes_or_shows_holds_a_secret(
         }
         assert process.end() == 0
         shown |= {"stdout": process.stdout, "stderr": process.stderr}
+    for name, text in shown.items():
+        keep(name.replace("?", "-"), text)
     shown |= {path.name: path.read_text() for path in journal.iterdir()}
     assert shown["stdout"]
     assert shown["stderr"].count('"event":"chat"') >= 2

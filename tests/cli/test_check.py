@@ -45,14 +45,30 @@ def test_the_shipped_files_are_clean_and_their_figures_are_shown(capsys):
 
 def test_figures_are_an_aligned_table(capsys, tmp_path):
     _, out = run(capsys, write(tmp_path, ""))
-    *_, head, switch, madre, latest, attempts, _, summary = out.splitlines()
+    *_, head, switch, madre, latest, attempts, available, undegraded, fast, _, summary = out.splitlines()
     columns = [head.index(word) for word in ("attempts", "reserve", "is over by", "at once")]
     assert [switch[column:].split("  ")[0] for column in columns] == ["2", "-", "3.25s", "4 + 8 waiting"]
     assert [madre[column:].split("  ")[0] for column in columns] == ["2", "1.5s (auto)", "4.75s", "2 + 4 waiting"]
     assert "1.2n + 3" in switch
     assert latest == "  A chat is answered after 4.75s at the latest, by local if by nobody else."
     assert attempts == "  It leads to 4 attempts at most: UI 1 · sidecar 4 · switch 1; in the long run to 2.4."
+    assert available == (
+        "  99.9% availability over 30 days leaves 43.2 minutes with nothing but bad chats, or 0.1% of the chats."
+    )
+    assert undegraded == "  95% undegraded over 30 days leaves 36 hours with nothing but bad chats, or 5% of the chats."
+    assert fast == "  95% latency over 30 days leaves 36 hours with nothing but bad chats, or 5% of the chats."
     assert summary == "1 file: no errors, no warnings"
+
+
+def test_the_error_budget_is_in_chats_where_it_is_known_how_many_come(capsys, tmp_path):
+    file = write(tmp_path, "slo: {availability: 99%}")
+    _, out = run(capsys, "--rate", "10 per 60s", file)
+    assert (
+        "  99% availability over 30 days leaves 7.2 hours with nothing but bad chats, or 4320 of 432000 chats.\n" in out
+    )
+    _, out = run(capsys, "--output", "json", "--rate", "10 per 60s", file)
+    first = json.loads(out)["files"][0]["figures"]["budgets"][0]
+    assert first == {"objective": "availability", "target": 0.99, "outage": 25920, "bad": 4320, "chats": 432000}
 
 
 def test_without_retries_and_without_targets(capsys, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -13,9 +14,11 @@ import urllib.error
 import urllib.request
 
 import pytest
+from canary import LINK, MESSAGE
 
 from sidecar import __version__
 from sidecar.cli import main
+from tests.acceptance.running import Process
 
 ANY = ["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]
 TOKEN = "VX11_TENTACULO_LINK_TOKEN"
@@ -195,65 +198,55 @@ def test_ctrl_c_before_there_is_a_loop_is_no_error(monkeypatch):
 # -- running -----------------------------------------------------------------------------------------------------------
 
 
-def started(*argv, **environ):
-    return subprocess.Popen(
-        [sys.executable, "-m", "sidecar", *argv],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, **environ},
-    )
+@pytest.fixture
+def spawn(tmp_path):
+    """Starts the command; what it says lies in the test's own directory."""
+    with contextlib.ExitStack() as stack:
+
+        def start(*argv, **environ):
+            return stack.enter_context(Process(*argv, environ=environ, errors=tmp_path / f"{argv[0]}-stderr"))
+
+        yield start
 
 
-def ready(process):
-    """The line that says ready, and what was printed before it."""
-    before = []
-    for line in process.stdout:
-        if line.startswith("{"):
-            return json.loads(line), "".join(before)
-        before.append(line)
-    raise AssertionError(process.stderr.read())
-
-
-def test_the_lab_tells_what_to_try_and_ends_when_its_seconds_are_over():
+def test_the_lab_tells_what_to_try_and_ends_when_its_seconds_are_over(spawn):
     # A token of another VX11 in the environment changes nothing.
-    with started("lab", *ANY, "--control", "0", LAB_SECONDS="0.2", VX11_SWITCH_URL="nonsense") as process:
-        said, tour = ready(process)
-        out, err = process.communicate(timeout=20)
-    assert (process.returncode, out, err) == (0, "", "")
-    assert said["event"] == "ready"
+    process = spawn("lab", *ANY, "--control", "0", LAB_SECONDS="0.2", VX11_SWITCH_URL="nonsense", **{TOKEN: LINK})
+    said = process.ready()
+    assert process.ended(20) == 0
+    assert process.stderr == ""
+    tour, line, after = process.stdout.partition('{"event":"ready"')
+    assert (said["event"], bool(line), after.count("\n")) == ("ready", True, 1)
     for place in (f"http://{said['listen']}", f"http://{said['admin']}", said["control"], "vx11-local-token"):
         assert place in tour
 
 
-def test_a_second_signal_ends_at_once_whatever_is_under_way():
-    with started("lab", *ANY, "--control", "0", "--fault", "switch=hang", "--fault", "madre=hang") as process:
-        said, _ = ready(process)
-        asked = urllib.request.Request(
-            f"http://{said['listen']}/operator/api/chat",
-            data=b'{"message":"x"}',
-            headers={"X-VX11-Token": "vx11-local-token", "Content-Type": "application/json"},
-        )
-        cut = []
+def test_a_second_signal_ends_at_once_whatever_is_under_way(spawn):
+    process = spawn("lab", *ANY, "--control", "0", "--fault", "switch=hang", "--fault", "madre=hang")
+    said = process.ready()
+    asked = urllib.request.Request(
+        f"http://{said['listen']}/operator/api/chat",
+        data=json.dumps({"message": MESSAGE}).encode(),
+        headers={"X-VX11-Token": "vx11-local-token", "Content-Type": "application/json"},
+    )
+    cut = []
 
-        def chat():
-            try:
-                urllib.request.urlopen(asked, timeout=20)
-            except OSError:
-                cut.append(True)
+    def chat():
+        try:
+            urllib.request.urlopen(asked, timeout=20)
+        except OSError:
+            cut.append(True)
 
-        client = threading.Thread(target=chat)
-        client.start()
-        while not underway(said["control"]):
-            pass
-        process.send_signal(signal.SIGTERM)
-        with pytest.raises(subprocess.TimeoutExpired):
-            process.wait(0.2)
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(2) == 0
-        client.join(5)
-        assert cut == [True]
-        assert "Traceback" not in process.stderr.read()
+    client = threading.Thread(target=chat)
+    client.start()
+    while not underway(said["control"]):
+        pass
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.end(within=0.2)
+    assert process.end(within=2) == 0
+    client.join(5)
+    assert cut == [True]
+    assert "Traceback" not in process.stderr
 
 
 def underway(control):
@@ -261,22 +254,20 @@ def underway(control):
         return json.load(answer)["services"]["switch"]["in_flight"]
 
 
-def test_serve_starts_without_anybody_behind_it_and_ends_at_a_signal(tmp_path):
-    with started(
-        "serve", *ANY, "--gateway", "127.0.0.1:9", "--journal", str(tmp_path), VX11_AUTH_MODE="off"
-    ) as process:
-        said, before = ready(process)
-        assert before == ""
-        with urllib.request.urlopen(f"http://{said['admin']}/readyz?verbose", timeout=5) as answer:
-            assert json.load(answer)["notes"] == ["authentication is off: everybody may chat"]
-        process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=20)
-    assert (process.returncode, out) == (0, "")
-    assert [json.loads(line)["event"] for line in err.splitlines()] == [
+def test_serve_starts_without_anybody_behind_it_and_ends_at_a_signal(spawn, tmp_path):
+    journal = tmp_path / "journal"
+    process = spawn("serve", *ANY, "--gateway", "127.0.0.1:9", "--journal", str(journal), VX11_AUTH_MODE="off")
+    said = process.ready()
+    assert process.stdout == json.dumps(said, separators=(",", ":")) + "\n"
+    with urllib.request.urlopen(f"http://{said['admin']}/readyz?verbose", timeout=5) as answer:
+        assert json.load(answer)["notes"] == ["authentication is off: everybody may chat"]
+    assert process.end(signal.SIGINT, 20) == 0
+    assert process.stdout.count("\n") == 1
+    assert [json.loads(line)["event"] for line in process.stderr.splitlines()] == [
         "policy_adopted",
         "auth_off",
         "ready",
         "drained",
     ]
-    lines = [json.loads(line) for path in tmp_path.iterdir() for line in path.read_bytes().splitlines()]
+    lines = [json.loads(line) for path in journal.iterdir() for line in path.read_bytes().splitlines()]
     assert [line["in"] for line in lines[:2]] == ["start", "adopt"]

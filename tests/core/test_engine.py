@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from script import BEGIN, GOOD, REFUSED, SILENT, WAITING, WOKE, World, policy, status
 
 from sidecar.core.breaker import State
-from sidecar.core.engine import Engine
+from sidecar.core.engine import Engine, Gauges
 from sidecar.core.fact import (
     AttemptEnded,
     AttemptStarted,
@@ -463,10 +463,33 @@ def test_targets_draw_their_open_times_apart():
     assert w.machines("switch").breaker.until != w.machines("madre").breaker.until
 
 
-def test_the_balance_of_a_target_nobody_named_is_nothing():
-    w = World(policy(targets=[{"name": "madre"}]))
-    w.machines("madre").budget.withdraw(0.0)
-    assert (w.engine.balance(0.0, "madre"), w.engine.balance(0.0, "switch")) == (2.0, 0.0)
+def test_the_figures_of_every_target_of_the_ladder_can_be_read():
+    w = World()
+    w.call().tell(0.0, BEGIN)
+    assert w.engine.gauges(0.0) == {
+        "switch": Gauges(1, 0, calls=0, failure_ratio=0, slow_ratio=0, failures_in_row=0, balance=3.0),
+        "madre": Gauges(0, 0, calls=0, failure_ratio=0, slow_ratio=0, failures_in_row=0, balance=3.0),
+    }
+    w.adopt(0.0, policy(targets=[{"name": "madre"}]))
+    assert list(w.engine.gauges(0.0)) == ["madre"]
+
+
+def test_the_window_is_told_in_shares_and_the_row_in_failures():
+    w = World(policy(limiter={"max_concurrent": 1, "queue": 1}, breaker={"consecutive": 0}))
+    machines = w.machines()
+    for seconds, verdict in (
+        (0.0, Verdict.SUCCESS),
+        (4.0, Verdict.SUCCESS),
+        (0.0, Verdict.FATAL),
+        (4.0, Verdict.FATAL),
+    ):
+        machines.breaker.settle(seconds, machines.breaker.admit(0.0), verdict)
+    machines.limiter.enter(4.0)
+    machines.limiter.enter(4.0)
+    machines.budget.withdraw(4.0)
+    assert w.engine.gauges(4.0)["switch"] == Gauges(
+        1, 1, calls=4, failure_ratio=0.5, slow_ratio=0.5, failures_in_row=2, balance=2.0
+    )
 
 
 def test_the_view_shows_every_machine_of_every_target():

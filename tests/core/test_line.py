@@ -22,6 +22,7 @@ from sidecar.core.fact import (
     RateLimited,
     Refused,
     RelayEnded,
+    RequestShed,
     Retried,
     RetryDenied,
 )
@@ -113,6 +114,7 @@ def test_what_a_call_came_to_is_a_line_to_check_a_replay_against():
         BreakerMoved(1, "switch", "closed", "open", "consecutive", 5.0),
         RateLimited(1, 2.0, anonymous=True),
         RelayEnded(1, "http", "GET", 200, 0.1, 1, 1, None),
+        RequestShed(1, "chats"),
     ],
     ids=lambda fact: type(fact).__name__,
 )

@@ -10,6 +10,9 @@ from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Any, Self
 
+from canary import LINK as LINK_TOKEN
+from canary import TOKEN
+
 from sidecar.core.classify import Classifier
 from sidecar.core.engine import Engine
 from sidecar.core.vocabulary import Attempt, ErrorKind, Outcome
@@ -19,9 +22,6 @@ from sidecar.edge.chat.upstream import Asked
 from sidecar.edge.snapshot import Destination, InForce, Snapshot
 from sidecar.edge.token import Tokens
 from sidecar.policy.model import Policy, Target
-
-TOKEN = "right-token"
-LINK_TOKEN = "link-token"
 
 
 def policy(**sections: Any) -> Policy:

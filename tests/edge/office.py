@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, redirect_stderr
 from pathlib import Path
 
 import aiohttp
+from canary import ADMIN, LINK, MESSAGE, keep
 from kitchen import TOKEN, until
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -18,8 +19,7 @@ from sidecar.edge.reload import Source
 from sidecar.edge.settings import renew, resolve
 from sidecar.policy.load import load
 
-ADMIN, LINK = "admin-canary-31b7", "link-canary-90aa"
-CANARIES = (ADMIN, LINK, TOKEN)
+CANARIES = (ADMIN, LINK, TOKEN, MESSAGE)
 BASE = "deadline: {client: 5s}\n"
 
 
@@ -38,6 +38,7 @@ class Office:
         async with self.client.request(method, url, data=data, headers=headers) as got:
             text = await got.text()
             assert not [canary for canary in CANARIES if canary in text + str(got.headers)]
+            keep("admin", text)
             return got.status, json.loads(text) if text.startswith("{") else text
 
     async def post(self, path, body=None, **asked):
@@ -59,7 +60,7 @@ class Office:
     async def chat(self, **fields):
         url = f"http://{self.sidecar.serving.listen}/operator/api/chat"
         headers = {"X-VX11-Token": TOKEN} | fields
-        async with self.client.post(url, json={"message": "hi"}, headers=headers) as got:
+        async with self.client.post(url, json={"message": MESSAGE}, headers=headers) as got:
             return await got.json()
 
     def log(self):

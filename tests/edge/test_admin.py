@@ -37,6 +37,8 @@ class Port:
             readiness=lambda: self.ready,
             state=self.state,
             explain={"known": []}.get,
+            calls=lambda: {"degraded": [], "last": []},
+            trend=lambda: {"calls": []},
             control=Control(None, None, None, None),
             mutators=lambda: self.token,
             exposed=token is not None,
@@ -142,6 +144,17 @@ async def test_state_answers_only_to_the_hosts_of_the_policy(open_port, host, st
     assert body == ({"status": "serving"} if status == 200 else {"detail": "this Host is not one of admin.hosts"})
 
 
+@pytest.mark.parametrize("path", ["/state", "/calls", "/calls/x", "/trend", "/policy"])
+async def test_whatever_holds_data_is_behind_host_and_token_and_is_never_kept(open_port, path):
+    client = await open_port(Port(token=Tokens([SECRET])))
+    assert (await client.get(path)).status == 401
+    assert (await client.get(path, headers={"Host": "evil.test", "X-VX11-Admin-Token": SECRET})).status == 403
+    got = await client.get(path, headers={"X-VX11-Admin-Token": SECRET})
+    assert got.status == (404 if path == "/calls/x" else 200)
+    assert got.headers["Cache-Control"] == "no-store"
+    assert got.headers["X-Content-Type-Options"] == "nosniff"
+
+
 @pytest.mark.parametrize(
     ("offered", "status", "detail"),
     [
@@ -187,7 +200,8 @@ async def test_off_loopback_without_an_admin_token_nobody_reads_the_state(open_p
 @pytest.mark.parametrize(
     ("method", "path", "status", "allow"),
     [
-        ("GET", "/", 404, None),
+        ("GET", "/status.html", 404, None),
+        ("POST", "/", 405, {"GET", "HEAD"}),
         ("GET", f"/nowhere?token={SECRET}", 404, None),
         ("GET", f"/{SECRET}", 404, None),
         ("GET", "/operator/api/chat", 404, None),
@@ -301,3 +315,12 @@ async def test_no_request_adds_a_series(open_port):
     writer.close()
     assert await lines() == before
     assert len(before) < 1000
+
+
+async def test_an_expectation_is_met_or_refused_without_a_word_of_it(open_port):
+    client = await open_port(Port(Tokens(["other"])))
+    for sent, status in (("100-continue", 401), (SECRET, 417)):
+        got = await client.post("/reload", data=b"{}", headers={"Expect": sent})
+        assert got.status == status
+        assert got.content_type == "application/json"
+        assert SECRET not in await got.text()

@@ -7,6 +7,7 @@ import gc
 import json
 import socket
 import threading
+import time
 
 import aiohttp
 import pytest
@@ -106,7 +107,7 @@ async def test_draining_finishes_what_is_under_way_and_takes_nothing_new(client,
     async with Peer(slowly) as switch, Sidecar(settings(switch=f"127.0.0.1:{switch.port}"), logging_) as sidecar:
         under_way = asyncio.create_task(chat(client, sidecar))
         await until(lambda: switch.requests)
-        draining = asyncio.create_task(sidecar.drain())
+        draining = asyncio.create_task(sidecar.drain(grace=2))
         await until(lambda: sidecar._status.blocked_by)
         assert await admin(client, sidecar, "/readyz") == (503, '{"status":"draining"}')
         assert (await admin(client, sidecar, "/livez"))[0] == 200
@@ -235,6 +236,41 @@ async def test_how_late_the_loop_is_can_be_seen(logging_, monkeypatch):
         read = sidecar._telemetry.registry.get_sample_value
         await until(lambda: read("vx11_sidecar_event_loop_lag_seconds"))
         assert 0 < read("vx11_sidecar_event_loop_lag_seconds") < 3
+
+
+async def test_a_stall_of_the_loop_is_counted_and_said(logging_, monkeypatch, capfd):
+    monkeypatch.setattr(module, "LAG_TICK", 0.05)
+    async with Sidecar(settings(), logging_) as sidecar:
+        read = sidecar._telemetry.registry.get_sample_value
+        await until(lambda: read("vx11_sidecar_event_loop_lag_seconds"))
+        before = read("vx11_sidecar_event_loop_stalls_total")
+        time.sleep(0.5)  # noqa: ASYNC251 - the stall
+        await until(lambda: read("vx11_sidecar_event_loop_stalls_total") > before)
+    logging_.close()
+    lines = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
+    stalls = [line for line in lines if line["event"] == "loop_stalled"]
+    assert stalls
+    assert all(line["level"] == "warning" and line["seconds"] > 0.25 for line in stalls)
+
+
+async def test_what_is_left_out_of_the_log_is_counted_and_said_while_we_run(logging_, monkeypatch, capfd):
+    monkeypatch.setattr(module, "LAG_TICK", 0.05)
+    async with Sidecar(settings(), logging_) as sidecar:
+        for _ in range(200):
+            logging_.log.warning("odd")
+        read = sidecar._telemetry.registry.get_sample_value
+        assert read("vx11_sidecar_log_suppressed_total") >= 100
+        await until(lambda: '"suppressed"' in capfd.readouterr().err)
+
+
+async def test_open_connections_can_be_seen(client, logging_):
+    async with Sidecar(settings(), logging_) as sidecar:
+        read = sidecar._telemetry.registry.get_sample_value
+        assert read("vx11_sidecar_client_connections") == 0
+        _, writer = await asyncio.open_connection(*sidecar.serving.listen)
+        await until(lambda: read("vx11_sidecar_client_connections") == 1)
+        writer.close()
+        await until(lambda: read("vx11_sidecar_client_connections") == 0)
 
 
 async def test_a_fault_of_a_background_task_is_logged_and_nobody_elses_end(client, logging_, monkeypatch, capfd):

@@ -1,12 +1,13 @@
-"""The last calls are remembered fact by fact, and no more of them than fit."""
+"""The last calls are remembered fact by fact and shown as a line each, and no more of them than fit."""
 
 from __future__ import annotations
 
 import orjson
 
 from sidecar.core.engine import Engine
+from sidecar.core.fact import CallBegan, ChatServed
 from sidecar.core.plan import Call
-from sidecar.core.vocabulary import Answered, ErrorKind, Outcome
+from sidecar.core.vocabulary import Abandoned, Answered, ErrorKind, Outcome, Override, Woke
 from sidecar.edge.admin import calls as module
 from sidecar.edge.admin.calls import Calls
 from sidecar.policy.model import Policy
@@ -79,3 +80,93 @@ def test_a_call_has_no_more_facts_than_fit(monkeypatch):
     calls, engine = stage()
     play(engine, 1, "mine", SILENT, GOOD)
     assert len(calls.explain("mine")) == 3
+
+
+# -- the lines of the list ------------------------------------------------------------------------------------------------
+
+
+def serve(calls, engine, number, *outcomes, said="primary", at=10.0):
+    play(engine, number, f"c{number}", *outcomes, at=at)
+    seconds = len(outcomes) + 0.25
+    calls(ChatServed(at + seconds, number, f"c{number}", said, 200, seconds, 0.25))
+
+
+def test_a_line_says_what_was_tried_when_and_what_came_of_it():
+    calls, engine = stage()
+    serve(calls, engine, 1, SILENT, GOOD, said="fallback")
+    (line,) = calls.view(20.0)["degraded"]
+    attempts = line.pop("attempts")
+    assert line == {
+        "call": 1, "correlation_id": "c1", "seconds_ago": 7.8, "outcome": "fallback", "status": 200, "provider": "madre", "reason": "timeout",
+        "first_reason": "timeout", "seconds": 2.25, "not_asked": [], "waits": [],
+    }  # fmt: skip
+    told = [
+        (each["target"], each["after_seconds"], each["seconds"], each["result"], each["verdict"]) for each in attempts
+    ]
+    assert told == [("switch", 0.0, 1.0, "timeout", "fatal"), ("madre", 1.0, 1.0, "HTTP 200", "success")]
+    assert all(each["timeout"] > 0 for each in attempts)
+    orjson.dumps(calls.view(20.0))
+
+
+def test_a_target_that_was_not_asked_is_on_the_line_with_the_reason():
+    calls, engine = stage()
+    engine.override(9.0, "switch", Override.FORCED_OPEN)
+    serve(calls, engine, 1, GOOD, said="fallback")
+    (line,) = calls.view(20.0)["degraded"]
+    assert line["not_asked"] == [{"target": "switch", "after_seconds": 0.0, "reason": "open"}]
+    assert [each["target"] for each in line["attempts"]] == ["madre"]
+
+
+def test_the_wait_before_a_retry_is_on_the_line():
+    calls, engine = stage()
+    plan = engine.begin(10.0, Call(1, 4.75, "c1"))
+    plan.start()
+    plan.send(Answered(10.1, Outcome(error=ErrorKind.CONNECT)))
+    plan.send(Woke(10.2))
+    plan.send(Answered(10.3, GOOD))
+    calls(ChatServed(10.3, 1, "c1", "primary", 200, 0.3, 0.0))
+    (line,) = calls.view(20.0)["last"]
+    assert [(wait["target"], wait["after_seconds"]) for wait in line["waits"]] == [("switch", 0.1)]
+    assert [(each["after_seconds"], each["result"]) for each in line["attempts"]] == [
+        (0.0, "connect"),
+        (0.2, "HTTP 200"),
+    ]
+
+
+def test_an_attempt_the_client_left_and_a_call_without_an_end_are_shown_as_far_as_they_went():
+    calls, engine = stage()
+    plan = engine.begin(10.0, Call(1, 4.75, "left"))
+    plan.start()
+    plan.send(Abandoned(10.5))
+    calls(ChatServed(10.5, 1, "left", "client_gone", 499, 0.5, 0.0))
+    calls(CallBegan(11.0, 2, 4.75, "broken", "r"))
+    calls(ChatServed(11.5, 2, "broken", "failed", 500, 0.5, 0.0))
+    broken, left = calls.view(20.0)["last"]
+    assert [each["result"] for each in left["attempts"]] == ["client left"]
+    assert (left["provider"], left["reason"]) == (None, None)
+    assert (broken["outcome"], broken["attempts"], broken["provider"]) == ("failed", [], None)
+    assert [line["correlation_id"] for line in calls.view(20.0)["degraded"]] == ["broken"]
+
+
+def test_newest_come_first_and_no_more_than_fit():
+    calls, engine = stage()
+    for number in range(1, module.MOST_LINES + 6):
+        serve(calls, engine, number, GOOD, at=10.0 * number)
+    told = [line["call"] for line in calls.view(1000.0)["last"]]
+    assert told == list(range(module.MOST_LINES + 5, 5, -1))
+
+
+def test_good_calls_push_no_degraded_one_out():
+    calls, engine = stage(most=3)
+    serve(calls, engine, 1, SILENT, GOOD, said="fallback")
+    for number in range(2, 60):
+        serve(calls, engine, number, GOOD, at=10.0 * number)
+    assert [line["correlation_id"] for line in calls.view(1000.0)["degraded"]] == ["c1"]
+    assert calls.explain("c1") is None
+    assert len(calls) == 3
+
+
+def test_the_answer_to_a_call_nobody_saw_begin_is_no_line():
+    calls, _ = stage()
+    calls(ChatServed(10.0, 7, "x", "fallback", 200, 1.0, 0.0))
+    assert calls.view(11.0) == {"degraded": [], "last": []}

@@ -239,7 +239,7 @@ async def test_targets_get_their_own_token_and_a_question_made_anew(open_chat):
     for step, target, _, destination, question in place.targets.asked:
         assert step.target == target.name
         assert destination == (f"http://{target.name}.test:80", target.path, LINK_TOKEN)
-        assert question == (SECRET, "s-1", "c-1", {})
+        assert question == (SECRET, "s-1", "c-1", {}, {})
     assert [step.target for step, *_ in place.targets.asked] == ["switch", "madre"]
 
 
@@ -462,3 +462,13 @@ async def test_a_reload_between_two_chats_is_met_whole(open_chat):
     place.engine.adopt(1.0, changed, revision="r2", source="test")
     place.in_force.current = place.snapshot._replace(policy=changed)
     assert (await post())[0] == 503
+
+
+@pytest.mark.parametrize(("since", "left"), [(0.0, 4.75), (2.0, 2.75), (9.0, 0.0)])
+async def test_what_a_slow_body_took_is_no_longer_there_for_the_targets(open_chat, monkeypatch, since, left):
+    monkeypatch.setattr("sidecar.edge.chat.application._since_head", lambda *_: since)
+    place = Place()
+    status, body, _ = await (await open_chat(place))()
+    assert (status, body["provider"]) == (200, "switch" if left else "local")
+    (began,) = place.heard(CallBegan)
+    assert began.patience == pytest.approx(left)

@@ -476,54 +476,7 @@ async def test_who_does_not_read_gets_no_further_answers():
         writer.close()
 
 
-# The gateway misbehaves: see test_relay.py. The process ends:
-
-
-async def test_drain_finishes_what_is_under_way_and_closes_what_is_idle():
-    gate = asyncio.Event()
-
-    async def later(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        await gate.wait()
-        writer.write(OK)
-        await reader.read()
-        writer.close()
-
-    async with serving(later) as upstream, stage(upstream) as port:
-        idle, idle_writer = await port.connect()
-        busy, busy_writer = await port.connect()
-        busy_writer.write(get())
-        await port.until(lambda: len(port.data_port) == 2)
-        await asyncio.sleep(0.05)
-        draining = asyncio.ensure_future(port.data_port.drain(3))
-        assert await asyncio.wait_for(idle.read(), 2) == b""
-        gate.set()
-        out = await asyncio.wait_for(busy.read(), 2)
-        assert out.startswith(b"HTTP/1.1 200 ")
-        assert b"\r\nConnection: close\r\n" in out
-        assert await draining == 0
-        idle_writer.close()
-        busy_writer.close()
-
-
-async def test_drain_cuts_leftovers_after_the_grace():
-    async with serving(websocket) as upstream, stage(upstream) as port:
-        reader, writer = await port.connect()
-        writer.write(get("/ws", "Connection: Upgrade", "Upgrade: websocket"))
-        await reader.readuntil(b"hi")
-        assert await port.data_port.drain(0.05) == 1
-        with pytest.raises(ConnectionResetError):
-            await reader.read()
-        writer.close()
-
-
-async def test_a_connection_accepted_in_the_moment_of_draining_is_closed():
-    async with serving(websocket) as upstream, stage(upstream) as port:
-        await port.data_port.drain(0)  # here the listener is still open, as if the connection had been accepted before
-        reader, writer = await port.connect()
-        assert await asyncio.wait_for(reader.read(), 2) == b""
-        assert len(port.data_port) == 0
-        writer.close()
+# The gateway misbehaves: see test_relay.py. Who waits, who is one too many, and how it all ends: see test_port.py.
 
 
 async def test_new_terms_hold_from_the_next_request_on():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 
 import pytest
@@ -46,6 +47,24 @@ async def test_what_aiohttp_would_refuse_is_left_out():
                 port.port, post("/operator/api/chat?" + "q" * 9000, b"{}", "Connection: close", *extra), patience=2
             )
             assert out.startswith(b"HTTP/1.1 200 ")
+
+
+async def test_chat_learns_when_the_head_had_come():
+    async def tell(request: web.Request) -> web.Response:
+        await request.read()
+        assert request.transport is not None
+        came = request.transport.get_extra_info(handover.HEAD_CAME)
+        return web.json_response({"waited": asyncio.get_running_loop().time() - came})
+
+    async with serving(Gateway()) as upstream, stage(upstream, chat=tell) as port:
+        reader, writer = await port.connect()
+        message = post(body=b"{}")
+        writer.write(message[:-1])
+        await asyncio.sleep(0.2)
+        writer.write(message[-1:])
+        _, _, body = await one_answer(reader)
+        assert 0.19 < json.loads(body)["waited"] < 2
+        writer.close()
 
 
 async def server(**options: object) -> web.AppRunner:

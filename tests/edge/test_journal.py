@@ -28,6 +28,7 @@ from sidecar.core.fact import (
     RateLimited,
     Refused,
     RelayEnded,
+    RequestShed,
     Retried,
     RetryDenied,
 )
@@ -137,6 +138,7 @@ FINISH = Finish("switch", 1, degraded=False, reason=None)
         ChatRejected(1, 401, "auth_required", 0.1),
         ChatServed(1, 1, "c", "primary", 200, 0.1, 0.1),
         RelayEnded(1, "http", "GET", 200, 0.1, 1, 1, None),
+        RequestShed(1, "lag"),
         MessageRefused(1, 400, "field"),
     ],
     ids=lambda fact: type(fact).__name__,

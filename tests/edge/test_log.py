@@ -146,7 +146,8 @@ def test_a_pipe_is_no_terminal_whatever_no_color_says(stderr, monkeypatch):
 
 # -- facts -------------------------------------------------------------------------------------------------------------
 
-SERVED = ChatServed(2.0, 1, "corr-1", "fallback", 200, 1.23456789, 0.001)
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+SERVED = ChatServed(2.0, 1, "corr-1", "fallback", 200, 1.23456789, 0.001, trace_id=TRACE)
 
 
 def test_a_call_is_one_line_with_what_came_of_it(written):
@@ -159,21 +160,24 @@ def test_a_call_is_one_line_with_what_came_of_it(written):
     assert line == {
         "event": "chat", "level": "info", "correlation_id": "corr-1", "outcome": "fallback", "status": 200,
         "provider": "madre", "reason": "timeout", "attempts": 2, "seconds": 1.234568,
+        "trace_id": TRACE, "revision": "rev",
     }  # fmt: skip
 
 
 def test_a_call_whose_plan_never_ended_is_still_a_line(written):
     FactLog(written.log)(SERVED._replace(outcome="client_gone", status=499))
     (line,) = written()
-    assert (line["provider"], line["reason"], line["attempts"]) == (None, None, 0)
+    assert (line["provider"], line["reason"], line["attempts"], line["revision"]) == (None, None, 0, None)
 
 
 def test_nothing_of_a_call_that_was_served_is_kept(written):
     facts = FactLog(written.log)
     for call in range(5):
+        facts(CallBegan(1.0, call, 4.75, "corr-1", "rev"))
         facts(CallEnded(2.0, call, 1.2, Finish("switch", 1, degraded=False, reason=None), None, 1))
         facts(SERVED._replace(call=call))
     assert not facts._ended
+    assert not facts._began
 
 
 def test_what_moves_rarely_is_said(written):

@@ -23,8 +23,9 @@ class Slow:
         self.let_go = asyncio.Event()
         self._error = error
 
-    async def drain(self, grace=8.0):
+    async def drain(self, grace=8.0, *, delay=0.0, relieved=False):
         self.graces.append(grace)
+        self.told = (delay, relieved)
         try:
             if grace:
                 await self.let_go.wait()

@@ -9,9 +9,10 @@ import pytest
 
 from sidecar import __version__
 from sidecar.core.engine import Engine
-from sidecar.core.fact import CallEnded, DormancyHeard
+from sidecar.core.fact import BreakerMoved, CallEnded, DormancyHeard
 from sidecar.core.vocabulary import Finish, Reason
 from sidecar.edge import settings as places
+from sidecar.edge.admin.advice import ADVICE
 from sidecar.edge.admin.status import Status, Watched
 from sidecar.edge.environment import read_environment
 from sidecar.edge.settings import Address, resolve
@@ -109,7 +110,7 @@ def test_readiness_looks_up_no_name(status, monkeypatch):
 def state(status, clock):
     here = settled()
     engine = Engine(clock(), here.snapshot.policy, revision="r", source="s", seed=1, emit=lambda _: None)
-    shown = status.state(watched(here, engine))
+    shown = status.state(watched(here, engine), here.admin)
     return orjson.loads(orjson.dumps(shown))
 
 
@@ -118,7 +119,14 @@ def test_the_state_can_be_written_and_holds_what_is_asked_first(status, clock):
     shown = state(status, clock)
     targets = shown.pop("targets")
     assert list(targets) == ["switch", "madre"]
-    assert shown.pop("policy")["source"] == "built-in"
+    policy = shown.pop("policy")
+    assert policy.pop("revision")
+    assert policy == {
+        "source": "built-in",
+        "mode": "enforce",
+        "deadline_seconds": 4.75,
+        "latency_objective_seconds": 3.0,
+    }
     assert shown == {
         "status": "starting",
         "answering": None,
@@ -126,7 +134,9 @@ def test_the_state_can_be_written_and_holds_what_is_asked_first(status, clock):
         "under_way": {"chat": 4, "relay": 5, "tunnel": 6},
         "gateway": "127.0.0.1:8010",
         "overrides": [],
+        "breaker_moves": {},
         "policy_problems": [],
+        "notes": [],
         "destinations": {"switch": "http://127.0.0.1:8002", "madre": "http://127.0.0.1:8001"},
         "version": __version__,
         "up_seconds": 7.3,
@@ -136,7 +146,7 @@ def test_the_state_can_be_written_and_holds_what_is_asked_first(status, clock):
 def test_the_state_holds_no_token(status, clock):
     here = settled({}, API_TOKEN="s3cret", VX11_SIDECAR_ADMIN_TOKEN="s3cret")
     engine = SimpleNamespace(view=lambda _: {})
-    assert b"s3cret" not in orjson.dumps(status.state(watched(here, engine)))
+    assert b"s3cret" not in orjson.dumps(status.state(watched(here, engine), here.admin))
 
 
 def test_once_it_serves_the_state_says_so(status, clock):
@@ -148,16 +158,43 @@ def test_the_last_answer_tells_who_answers(status, clock):
     status(ended(98.0, FALLBACK))
     status(ended(99.0, PRIMARY))
     assert state(status, clock)["answering"] == {
-        "provider": "switch", "degraded": False, "reason": None, "first_reason": None, "seconds_ago": 1.0, "degraded_for_seconds": None,
+        "provider": "switch", "degraded": False, "reason": None, "first_reason": None, "seconds_ago": 1.0, "degraded_for_seconds": None, "means": None, "do": None,
     }  # fmt: skip
 
 
 def test_degraded_counts_from_the_first_degraded_answer_on(status, clock):
     for at in (90.0, 95.0, 99.5):
         status(ended(at, FALLBACK))
+    said = ADVICE[Reason.TIMEOUT]
     assert state(status, clock)["answering"] == {
         "provider": "madre", "degraded": True, "reason": "timeout", "first_reason": "timeout", "seconds_ago": 0.5, "degraded_for_seconds": 10.0,
+        "means": said.means, "do": said.do,
     }  # fmt: skip
+
+
+def test_why_the_primary_did_not_answer_comes_before_what_became_of_the_next(status, clock):
+    waiting = Finish("madre", 2, degraded=True, reason=Reason.WAITING)
+    status(CallEnded(99.0, 1, 0.5, waiting, Reason.OPEN, 2))
+    assert state(status, clock)["answering"]["means"] == ADVICE[Reason.OPEN].means
+
+
+def test_the_last_move_of_a_breaker_is_told_with_what_caused_it(status, clock):
+    status(BreakerMoved(90.0, "switch", "closed", "open", "consecutive", 5.0))
+    status(BreakerMoved(95.5, "switch", "open", "half_open", "timer", None))
+    assert state(status, clock)["breaker_moves"] == {
+        "switch": {"before": "open", "after": "half_open", "why": "timer", "seconds_ago": 4.5}
+    }
+
+
+def test_the_state_holds_what_is_noted_and_problems_of_the_policy_once(status):
+    here = settled({"admin": "0.0.0.0:9180"}, VX11_AUTH_MODE="off")
+    seen = watched(here, SimpleNamespace(view=lambda _: {}), problems=lambda: ("p.yaml:1:1: bad",))
+    shown = status.state(seen, Address("0.0.0.0", 9999))
+    assert shown["policy_problems"] == ("p.yaml:1:1: bad",)
+    assert shown["notes"] == (
+        "authentication is off: everybody may chat",
+        "the admin port 0.0.0.0:9999 can be reached from other machines",
+    )
 
 
 def test_a_good_answer_ends_the_count_and_the_next_bad_one_begins_anew(status, clock):

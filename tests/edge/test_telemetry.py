@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import ast
 import random
+import re
+from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from prometheus_client import generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse
 
 from sidecar.core import fact as facts
+from sidecar.core.engine import Engine
+from sidecar.core.plan import Call
 from sidecar.core.vocabulary import Binding, ErrorKind, Finish, Outcome, Override, Reason, Verdict
-from sidecar.edge.outlets.telemetry import OUTCOMES, Telemetry
+from sidecar.edge.outlets.telemetry import OUTCOMES, TARGETS, Telemetry
+from sidecar.edge.outlets.telemetry.relay import ERRORS, REFUSALS
 from sidecar.policy.model import Policy
+from sidecar.wire.inventory import CLIENTS, ROUTES, client, template
 
 IGNORED = {  # and why
     facts.CallBegan,  # its CallEnded and ChatServed are counted
@@ -25,28 +34,39 @@ IGNORED = {  # and why
 
 CATALOGUE = {  # every family of ours, with its labels: a rename must be meant
     "auth_rejections_total": {"reason"},
+    "breaker_consecutive_failures": {"target"},
     "breaker_state": {"target", "state"},
     "breaker_transitions_total": {"target", "to", "reason"},
+    "breaker_window_calls": {"target"},
+    "breaker_window_ratio": {"target", "kind"},
     "build_info": {"version", "python"},
     "chat_request_duration_seconds": {"outcome"},
     "chat_requests_total": {"outcome", "code"},
+    "client_connections": set(),
     "deadline_exceeded_total": {"binding"},
     "degraded": set(),
     "degraded_seconds_total": set(),
     "dormant": set(),
     "event_loop_lag_seconds": set(),
+    "event_loop_stalls_total": set(),
     "fallbacks_total": {"reason"},
     "inflight_requests": {"kind"},
     "journal_dropped_total": set(),
+    "limiter_inflight": {"target"},
+    "limiter_queued": {"target"},
     "log_dropped_total": set(),
+    "log_suppressed_total": set(),
     "messages_refused_total": {"why"},
     "misconfigured_total": {"target", "kind"},
     "overhead_seconds": set(),
     "override_active": {"kind"},
+    "policy_deadline_seconds": set(),
     "policy_info": {"revision", "version", "source"},
     "policy_last_reload_success_timestamp_seconds": set(),
     "policy_last_reload_successful": set(),
+    "policy_limit": {"target", "limit"},
     "policy_reloads_total": {"result"},
+    "policy_slo": {"objective"},
     "relay_bytes_total": {"direction"},
     "relay_duration_seconds": set(),
     "relay_errors_total": {"error"},
@@ -54,11 +74,14 @@ CATALOGUE = {  # every family of ours, with its labels: a rename must be meant
     "retries_denied_total": {"target", "reason"},
     "retries_total": {"target", "reason"},
     "retry_budget_balance": {"target"},
+    "shed_requests_total": {"why"},
     "target_refusals_total": {"target", "reason"},
     "upstream_attempt_duration_seconds": {"target"},
     "upstream_attempts_total": {"target", "result"},
+    "usage_requests_total": {"route"},
     "websocket_connections": set(),
 }
+ROOT = Path(__file__).parents[2]
 POLICY = Policy()
 
 
@@ -110,13 +133,21 @@ ONE_OF_EACH = (
     facts.RelayEnded(0.0, "http", "GET", None, 0.1, 1, 2, "connect"),
     facts.MessageRefused(0.0, 400, "host"),
     facts.DormancyHeard(0.0, None),
+    facts.RequestShed(0.0, "lag"),
     facts.PolicyAdopted(0.0, "r1", "built-in", POLICY),
 )
 
 
+def watch(telemetry, policy=POLICY):
+    """Let ``telemetry`` read an engine, as the composition root does; the engine."""
+    engine = Engine(0.0, policy, revision="r1", source="built-in", seed=1, emit=telemetry)
+    telemetry.watch_engine(lambda: engine.gauges(0.0))
+    return engine
+
+
 def test_every_kind_of_fact_is_either_taken_or_left_on_purpose(telemetry):
-    assert set(telemetry._take) | IGNORED == set(facts.Fact.__args__)
-    assert not set(telemetry._take) & IGNORED
+    assert set(telemetry._takes) | IGNORED == set(facts.Fact.__args__)
+    assert not set(telemetry._takes) & IGNORED
 
 
 @pytest.mark.parametrize("kind", sorted(IGNORED, key=lambda kind: kind.__name__))
@@ -130,10 +161,7 @@ def test_a_fact_that_is_left_changes_nothing(telemetry, kind):
 
 
 def test_names_and_labels_are_those_of_the_catalogue(telemetry):
-    for fact in ONE_OF_EACH:
-        telemetry(fact)
-    telemetry.watch_each("inflight_requests", ["chat"], lambda _: 0)
-    telemetry.watch_each("retry_budget_balance", ["switch"], lambda _: 0)
+    watch(telemetry)
     found = {}
     for family in parse(generate_latest(telemetry.registry).decode()):
         if not family.name.startswith("vx11_sidecar_"):
@@ -142,9 +170,33 @@ def test_names_and_labels_are_those_of_the_catalogue(telemetry):
         assert family.documentation
         for sample in family.samples:
             found.setdefault(name, set()).update(set(sample.labels) - {"le"})
-    missing = {name: labels for name, labels in CATALOGUE.items() if found.get(name) != labels}
-    assert not missing
-    assert set(found) >= set(CATALOGUE)
+    assert found == CATALOGUE
+    assert {family.name.removeprefix("vx11_sidecar_"): set(family.labels) for family in telemetry.declared} == CATALOGUE
+
+
+def test_every_child_that_is_declared_is_there_from_the_start(telemetry):
+    watch(telemetry)
+    seen = {}
+    for family in parse(generate_latest(telemetry.registry).decode()):
+        for sample in family.samples:
+            for label, found in sample.labels.items():
+                seen.setdefault((family.name, label), set()).add(found)
+    open_labels = 0
+    for family in telemetry.declared:
+        for label, values in family.labels.items():
+            if isinstance(values, str):
+                open_labels += 1
+            else:
+                assert seen[family.name.removesuffix("_total"), label] == set(values), (family.name, label)
+    assert open_labels == 5  # of policy_info and build_info
+
+
+def test_every_text_can_stand_as_reference(telemetry):
+    for family in telemetry.declared:
+        assert family.text[:1].isupper() or family.text[:1].isdigit(), family.name
+        assert len(family.text.split()) >= 5, family.name
+        assert not family.text.endswith("."), family.name
+        assert "|" not in family.text, family.name
 
 
 def test_the_families_an_operator_asks_first_are_there_from_the_start_with_zeros(telemetry):
@@ -318,41 +370,111 @@ def test_relayed_bytes_are_counted_by_direction(telemetry):
     assert value(telemetry, "relay_requests_total", kind="sse", method="GET", status_class="2xx") == 1
 
 
+def test_only_ordinary_answers_count_in_the_relay_s_duration_for_a_stream_lasts_as_long_as_its_client(telemetry):
+    for kind in ("sse", "websocket", "http"):
+        telemetry(facts.RelayEnded(0.0, kind, "GET", 200, 60.0 if kind != "http" else 0.25, 1, 2, None))
+    assert value(telemetry, "relay_duration_seconds_count") == 1
+    assert value(telemetry, "relay_duration_seconds_sum") == 0.25
+
+
 def series(telemetry):
     return sum(1 for line in generate_latest(telemetry.registry).splitlines() if not line.startswith(b"#"))
 
 
-def test_what_clients_send_adds_no_series_and_a_scrape_stays_small(telemetry):
-    for fact in ONE_OF_EACH:
-        telemetry(fact)
-    telemetry(facts.RelayEnded(0.0, "http", "FROB", 404, 0.1, 0, 0, None))
+def random_text(luck, longest=40):
+    return "".join(
+        chr(luck.choice((luck.randint(1, 126), 0xDCFF, 0x2028, 0x1F600))) for _ in range(luck.randint(0, longest))
+    )
+
+
+def test_ten_thousand_random_paths_methods_and_sessions_add_no_series(telemetry):
+    watch(telemetry)
     before = series(telemetry)
     luck = random.Random(7)
     for number in range(10_000):
-        method = "".join(chr(luck.choice((luck.randint(33, 126), 0xDCFF, 0x2028))) for _ in range(5))
-        telemetry(facts.RelayEnded(0.0, "http", method, 404, 0.1, 0, 0, None))
-        telemetry(facts.ChatServed(0.0, number, f"\udcff{number}", "primary", 200, 0.1, 0.0))
-        telemetry(facts.CallBegan(0.0, number, 4.75, f"\udcff{number}", "r1"))
-    assert series(telemetry) == before
+        path = ("/" + random_text(luck)).encode("utf-8", "surrogateescape")
+        agent = random_text(luck).encode("utf-8", "surrogateescape")
+        used = (template(path), client(agent))
+        text = random_text(luck)
+        telemetry(facts.RelayEnded(0.0, "http", text[:5], luck.randint(100, 599), 0.1, 0, 0, None, *used))
+        telemetry(facts.ChatServed(0.0, number, f"\udcff{text}", "primary", 200, 0.1, 0.0, *used))
+        telemetry(facts.CallBegan(0.0, number, 4.75, f"\udcff{text}", "r1"))
+        assert used[0] in ROUTES
+        assert used[1] in CLIENTS
+    # A class of status that no answer of its kind can have is made when it is seen: of a closed set all the same.
+    assert series(telemetry) - before <= 9
     generate_latest(telemetry.registry).decode()
 
 
+words = st.text(st.characters(), max_size=20)  # surrogates included
+
+
+@settings(max_examples=30, deadline=None)
+@given(words, words, words, st.integers(100, 999))
+def test_no_word_that_gets_into_a_fact_by_mistake_breaks_a_scrape_or_becomes_a_label(one, two, three, status):
+    telemetry = Telemetry(Clock())
+    for fact in (
+        facts.RelayEnded(0.0, one, two, status, 0.1, 0, 0, three, one, two),
+        facts.ChatServed(0.0, 1, one, two, status, 0.1, 0.0, three, one),
+        facts.ChatRejected(0.0, status, one, 0.1, two, three),
+        facts.MessageRefused(0.0, status, one),
+        facts.RequestShed(0.0, one),
+        facts.Retried(0.0, 1, two, 0.1, one, 1.0),
+        facts.RetryDenied(0.0, 1, one, two),
+        facts.BreakerMoved(0.0, one, two, three, two, None),
+        facts.ReloadEnded(0.0, one, two),
+        facts.PolicyAdopted(0.0, "r", "a\udcff.yaml", POLICY),
+    ):
+        telemetry(fact)
+    allowed = {value for family in telemetry.declared for values in family.labels.values() for value in values}
+    for family in parse(generate_latest(telemetry.registry).decode()):
+        if family.name.startswith("vx11_sidecar_") and not family.name.endswith("_info"):
+            for sample in family.samples:
+                assert {value for label, value in sample.labels.items() if label != "le"} <= allowed | {"other"}
+
+
 def test_with_every_label_that_there_can_be_a_scrape_stays_below_a_thousand_lines(telemetry):
-    for target in ("switch", "madre"):
-        for kind in ErrorKind:
-            telemetry(attempt(Outcome(error=kind), Verdict.FATAL, target=target))
-            telemetry(facts.Retried(0.0, 1, target, 0.1, kind.value, 1.0))
-        for verdict in Verdict:
-            telemetry(attempt(Outcome(status=200), verdict, target=target))
-        for status in (401, 403, 404, 405, 415, 422):
-            telemetry(attempt(Outcome(status=status), Verdict.MISCONFIGURED, target=target))
-        for reason in Reason:
-            telemetry(facts.Refused(0.0, 1, target, reason, None))
-    for kind in ("http", "sse", "websocket"):
-        for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "x"):
-            for status in (None, 101, 200, 301, 404, 500):
-                telemetry(facts.RelayEnded(0.0, kind, method, status, 0.1, 0, 0, None))
-    assert len(generate_latest(telemetry.registry).splitlines()) < 1000
+    engine = watch(telemetry)
+    for number, patience in enumerate((4.75, 1.0)):
+        engine.begin(0.0, Call(number, patience)).start()
+    for fact in ONE_OF_EACH:
+        telemetry(fact)
+    assert len(generate_latest(telemetry.registry).splitlines()) < 900
+    assert len(generate_openmetrics(telemetry.registry).splitlines()) < 900
+
+
+def test_every_word_that_a_refusal_can_have_is_a_label():
+    said = set()
+    for path in (*(ROOT / "sidecar/wire").glob("*.py"), *(ROOT / "sidecar/edge/data").glob("*.py")):
+        if path.name != "response.py":  # of the gateway's answers: those are errors, not refusals
+            said |= set(re.findall(r'Refused\(\d+, "(\w+)"', path.read_text()))
+    assert len(said) > 20
+    assert said - {"loop"} <= set(REFUSALS)  # a loop is a relay error
+
+
+def test_every_word_that_an_error_of_the_relay_can_have_is_a_label():
+    said = set()
+    for path in (ROOT / "sidecar/edge/data").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(node, ast.Call):
+                continue
+            name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+            place = {"fail": 1, "abandon": 0, "_break": 0, "_not_relayed": 1, "RelayEnded": 7}.get(name)
+            if place is not None and len(node.args) > place:
+                said |= {part.value for part in ast.walk(node.args[place]) if isinstance(part, ast.Constant)}
+    assert len(said) > 6
+    assert {word for word in said if isinstance(word, str)} <= set(ERRORS)
+
+
+def test_an_exemplar_names_the_trace_where_there_is_one_and_somebody_keeps_it(telemetry):
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    for number, (trace_id, sampled) in enumerate(((trace, True), ("f" * 32, False), (None, False))):
+        telemetry(facts.ChatServed(0.0, number, "c", "primary", 200, 0.04, 0.0, trace_id=trace_id, sampled=sampled))
+    shown = [line for line in generate_openmetrics(telemetry.registry).decode().splitlines() if " # {" in line]
+    assert len(shown) == 1
+    assert f'# {{trace_id="{trace}"}} 0.04' in shown[0]
+    assert 'chat_request_duration_seconds_bucket{le="0.05",outcome="primary"}' in shown[0]
+    assert b" # {" not in generate_latest(telemetry.registry)
 
 
 def test_both_formats_parse(telemetry):
@@ -362,12 +484,120 @@ def test_both_formats_parse(telemetry):
     assert plain == {family.name for family in parse_openmetrics(generate_openmetrics(telemetry.registry).decode())}
 
 
-def test_watched_gauges_are_read_at_the_scrape(telemetry):
-    levels = {"chat": 3, "relay": 0}
-    telemetry.watch_each("inflight_requests", levels, levels.__getitem__)
-    telemetry.watch("websocket_connections", lambda: 2)
-    telemetry.watch_lost("log", lambda: 5)
+def test_what_is_watched_is_read_at_the_scrape(telemetry):
+    levels = {"chat": 3, "relay": 0, "tunnel": 2}
+    telemetry.watch_port(lambda: sum(levels.values()), levels.__getitem__)
+    telemetry.watch_lines("log_dropped", lambda: 5)
+    telemetry.watch_lines("log_suppressed", lambda: 6)
     levels["relay"] = 9
     assert value(telemetry, "inflight_requests", kind="relay") == 9
     assert value(telemetry, "websocket_connections") == 2
-    assert value(telemetry, "log_dropped_total") == 5
+    assert value(telemetry, "client_connections") == 14
+    assert [value(telemetry, f"{kind}_total") for kind in ("log_dropped", "log_suppressed", "journal_dropped")] == [
+        5,
+        6,
+        0,
+    ]
+
+
+def test_the_state_of_limiter_breaker_and_budget_is_that_of_the_engine_at_the_scrape(telemetry):
+    engine = watch(telemetry)
+    assert value(telemetry, "limiter_inflight", target="switch") == 0
+    engine.begin(0.0, Call(1, 4.75)).start()
+    breaker = engine.scene.ladder[0].machines.breaker
+    for seconds, verdict in ((0.0, Verdict.FATAL), (0.0, Verdict.FATAL), (3.5, Verdict.SUCCESS), (0.0, Verdict.FATAL)):
+        breaker.settle(seconds, breaker.admit(0.0), verdict)
+    engine.scene.ladder[1].machines.budget.withdraw(0.0)
+    assert value(telemetry, "limiter_inflight", target="switch") == 1
+    assert value(telemetry, "limiter_inflight", target="madre") == 0
+    assert value(telemetry, "limiter_queued", target="switch") == 0
+    assert value(telemetry, "breaker_window_calls", target="switch") == 4
+    assert value(telemetry, "breaker_window_ratio", target="switch", kind="failure") == 0.75
+    assert value(telemetry, "breaker_window_ratio", target="switch", kind="slow") == 0.25
+    assert value(telemetry, "breaker_window_ratio", target="madre", kind="slow") == 0
+    assert value(telemetry, "breaker_consecutive_failures", target="switch") == 1
+    assert value(telemetry, "retry_budget_balance", target="madre") == 2
+
+
+def test_thresholds_and_objectives_are_those_of_the_policy_in_force(telemetry):
+    telemetry(facts.PolicyAdopted(0.0, "r1", "a.yaml", POLICY))
+    assert value(telemetry, "policy_deadline_seconds") == 4.75
+    assert value(telemetry, "policy_slo", objective="availability") == POLICY.slo.availability
+    assert value(telemetry, "policy_slo", objective="latency_quantile") == POLICY.slo.latency.quantile
+    assert value(telemetry, "policy_slo", objective="latency_seconds") == POLICY.slo.latency.threshold
+    shown = {
+        name: value(telemetry, "policy_limit", target="switch", limit=name)
+        for name in (
+            "failure_rate",
+            "slow_rate",
+            "consecutive",
+            "min_calls",
+            "window_calls",
+            "max_concurrent",
+            "queue",
+            "budget_burst",
+        )
+    }
+    assert shown == {
+        "failure_rate": 0.5, "slow_rate": 0.8, "consecutive": 3, "min_calls": 5, "window_calls": 20, "max_concurrent": 4, "queue": 8,
+        "budget_burst": 3,
+    }  # fmt: skip
+    changed = {
+        "targets": [{"name": "madre"}],
+        "deadline": {"client": "9s", "margin": "1s"},
+        "slo": {"undegraded": "90%"},
+    }
+    telemetry(facts.PolicyAdopted(0.0, "r2", "a.yaml", Policy.model_validate(changed)))
+    assert value(telemetry, "policy_limit", target="switch", limit="queue") is None
+    assert value(telemetry, "policy_limit", target="madre", limit="max_concurrent") == 2
+    assert value(telemetry, "policy_deadline_seconds") == 8
+    assert value(telemetry, "policy_slo", objective="undegraded") == 0.9
+
+
+def test_a_target_that_is_not_in_the_ladder_has_no_machine_to_show(telemetry):
+    watch(telemetry, Policy.model_validate({"targets": [{"name": "madre"}]}))
+    assert [value(telemetry, "limiter_inflight", target=target) for target in TARGETS] == [None, 0]
+
+
+@pytest.mark.parametrize(("late", "stalls"), [(0.0, 0), (0.25, 0), (0.2501, 1), (4.0, 1)])
+def test_a_tick_that_comes_more_than_a_quarter_of_a_second_late_is_a_stall(telemetry, late, stalls):
+    assert telemetry.lagged(late) is bool(stalls)
+    assert value(telemetry, "event_loop_lag_seconds") == late
+    assert value(telemetry, "event_loop_stalls_total") == stalls
+
+
+def test_chats_and_relayed_requests_are_counted_by_the_route_they_ask_for(telemetry):
+    telemetry(facts.RelayEnded(0.0, "http", "GET", 200, 0.1, 1, 2, None, "/health", "curl"))
+    telemetry(facts.RelayEnded(0.0, "http", "GET", 200, 0.1, 1, 2, None))
+    telemetry(facts.ChatServed(0.0, 1, "c", "primary", 200, 0.1, 0.001, "/operator/api/chat", "browser"))
+    telemetry(facts.ChatRejected(0.0, 401, "auth_required", 0.1, "/operator/api/chat", "none"))
+    used = {route: value(telemetry, "usage_requests_total", route=route) for route in ROUTES}
+    assert {route: count for route, count in used.items() if count} == {
+        "/health": 1,
+        "other": 1,
+        "/operator/api/chat": 2,
+    }
+
+
+@pytest.mark.parametrize("why", ["chats", "lag"])
+def test_a_request_turned_away_for_too_much_to_do_is_counted_by_what_there_was_too_much_of(telemetry, why):
+    telemetry(facts.RequestShed(0.0, why))
+    assert value(telemetry, "shed_requests_total", why=why) == 1
+
+
+@pytest.mark.parametrize("fact", [
+    facts.Retried(0.0, 1, "switch", 0.1, "418", 2.0),
+    attempt(Outcome(status=451), Verdict.MISCONFIGURED),
+    facts.MessageRefused(0.0, 400, "unheard"),
+    facts.RelayEnded(0.0, "http", "GET", 200, 0.1, 1, 2, "unheard"),
+])  # fmt: skip
+def test_a_word_that_is_in_no_closed_set_counts_as_other(telemetry, fact):
+    before = series(telemetry)
+    telemetry(fact)
+    assert series(telemetry) == before
+    counted = [
+        line
+        for line in generate_latest(telemetry.registry).decode().splitlines()
+        if '"other"' in line and line.endswith(" 1.0")
+    ]
+    assert counted

@@ -16,7 +16,7 @@ from sidecar.policy.model import Policy
 from sidecar.wire import request
 
 RIGHT = Tokens(["right"])
-STATUSES = {"auth_required": 401, "forbidden": 403, "too_large": 413, "body_timeout": 408}
+STATUSES = {"auth_required": 401, "forbidden": 403, "too_large": 413, "body_timeout": 408, "overloaded": 503}
 
 
 def made(**policy):
@@ -58,6 +58,12 @@ def test_the_door_gets_what_the_policy_says():
     )
     assert b"x-wait" in it.chat_fields
     assert it.judge == RIGHT.judge
+
+
+def test_what_is_too_much_comes_from_the_policy():
+    it = made(overload={"chats": 7, "relays": 5, "wait": "2s"}, relay={"timeouts": {"stall": "40s"}})
+    assert (it.chats, it.relays, it.longest_wait, it.stall_timeout, it.look_every) == (7, 5, 2.0, 40.0, 10.0)
+    assert made(relay={"timeouts": {"stall": "40s", "stream": "8s"}}).look_every == 2.0
 
 
 def test_a_stream_may_be_silent_for_ever_unless_told_otherwise():

@@ -105,6 +105,7 @@ TEXT = st.text(
 )
 DURATIONS = st.integers(1, 86_400_000).map("{}ms".format)
 PERCENT = st.integers(0, 10_000).map(lambda n: f"{n / 100:.2f}%")
+OBJECTIVE = st.integers(1, 999_999).map(lambda n: f"{n / 10_000:.4f}%")
 COUNT = st.integers(1, 1_000_000)
 
 
@@ -144,6 +145,7 @@ POLICIES = _some(
     fallback=_some(local_text=st.dictionaries(st.sampled_from(["en", "es", "no", "de"]), TEXT, min_size=1)),
     relay=_some(timeouts=_some(stream=DURATIONS | st.just("none")), trusted_proxies=st.just(["10.0.0.0/8"])),
     journal=_some(dir=TEXT, keep=COUNT),
+    slo=_some(availability=OBJECTIVE, undegraded=OBJECTIVE, latency=_some(quantile=OBJECTIVE, threshold=DURATIONS)),
     **SECTIONS,
 )
 

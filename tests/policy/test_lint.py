@@ -95,6 +95,16 @@ EARNED = [
     ("relay: {trusted_proxies: [10.0.0.0/8, 0.0.0.0/0]}", "1:39 relay.trusted_proxies[1] [proxies-everybody]"),
     ("relay: {trusted_proxies: ['::/0']}", "1:27 relay.trusted_proxies[0] [proxies-everybody]"),
     ("relay: {timeouts: {response_head: 21s}}", "1:35 relay.timeouts.response_head [relay-cuts-gateway]"),
+    # objectives
+    ("slo: {latency: {threshold: 2500ms}}", "1:28 slo.latency.threshold [slo-latency-without-bucket]"),
+    ("slo: {latency: {threshold: 4ms}}", "1:28 slo.latency.threshold [slo-latency-without-bucket]"),
+    ("slo: {latency: {threshold: 5s}}", "1:28 slo.latency.threshold [slo-latency-over-deadline]"),
+    ("deadline: {client: 3s}", "1:20 deadline.client [slo-latency-over-deadline]"),
+    ("slo: {availability: 93%}", "1:21 slo.availability [slo-never-alerts]"),
+    ("slo: {latency: {quantile: 90%}}", "1:27 slo.latency.quantile [slo-never-alerts]"),
+    ("slo: {undegraded: 66%}", "1:19 slo.undegraded [slo-never-alerts]"),
+    ("slo: {min_bad: 21}", "1:16 slo.min_bad [slo-guard-hidden]"),
+    ("slo: {min_calls: 2}", "1:18 slo.min_calls [slo-guard-hidden]"),
 ]  # fmt: skip
 
 
@@ -111,6 +121,7 @@ def test_every_code_has_a_policy_that_earns_it() -> None:
     "text",
     [
         "",
+        "slo: {availability: 93.1%, undegraded: 66.7%, latency: {quantile: 93.1%, threshold: 4s}, min_calls: 3}",
         "deadline: {client: 5s, margin: 200ms}",
         "timeouts: {attempt: 2s}\nbreaker: {slow_call: {duration: 2s}}",
         "breaker: {slow_call: {duration: 2s}}\ntargets: [{name: switch}, {name: madre, reserve: 2375ms}]",
@@ -169,7 +180,9 @@ def test_a_finding_prints_like_a_compiler_s() -> None:
 
 def test_of_the_fields_that_disagree_the_file_s_own_is_pointed_at(tmp_path: Path) -> None:
     (tmp_path / "below.yaml").write_text("breaker: {slow_call: {duration: 3s}, open: {base: 5s}}\n")
-    (tmp_path / "above.yaml").write_text("extends: below.yaml\ndeadline: {client: 3s}\n")
+    (tmp_path / "above.yaml").write_text(
+        "extends: below.yaml\ndeadline: {client: 3s}\nslo: {latency: {threshold: 1s}}\n"
+    )
     (finding,) = lint(load(tmp_path / "above.yaml"))
     assert (finding.code, finding.path, Path(finding.file).name, finding.line) == (
         "slow-call-never",
@@ -180,7 +193,7 @@ def test_of_the_fields_that_disagree_the_file_s_own_is_pointed_at(tmp_path: Path
 
 
 def test_what_it_is_measured_against_is_named_if_another_field_is_pointed_at() -> None:
-    (finding,) = lint(parse("deadline: {client: 3s}", "p"))
+    (finding,) = lint(parse("deadline: {client: 3s}\nslo: {latency: {threshold: 1s}}", "p"))
     assert finding.path == "deadline.client"
     assert finding.message.startswith(
         "against breaker.slow_call.duration: no attempt on switch lasts longer than 1.375s"

@@ -203,7 +203,6 @@ RESERVED_FIELDS = {
     "health": {},
     "affinity": {"stick": "5m"},
     "idempotency": {"ttl": "10m"},
-    "slo": {},
     "chaos": [{"abort": "1%"}],
 }
 
@@ -229,7 +228,7 @@ def test_the_schema_names_every_reserved_field() -> None:
     for section, definition in made["$defs"].items():
         found |= {f"{section}.{name}" for name, field in definition["properties"].items() if field.get("reserved")}
     names = {"Auth.sources", "Intercept.commands", "LimiterPolicy.adaptive", "Reply.shape"}
-    assert found == names | {"hedge", "health", "affinity", "idempotency", "slo", "chaos"}
+    assert found == names | {"hedge", "health", "affinity", "idempotency", "chaos"}
     assert made["properties"]["mode"]["reserved_values"] == ["shadow"]
 
 

@@ -14,6 +14,7 @@ from sidecar.policy.units import (
     CallRate,
     Duration,
     DurationOrZero,
+    Objective,
     Rate,
     Share,
     Size,
@@ -30,6 +31,7 @@ ADAPTERS: dict[str, TypeAdapter[Any]] = {
     "none": TypeAdapter(Unbounded),
     "size": TypeAdapter(Size),
     "share": TypeAdapter(Share),
+    "objective": TypeAdapter(Objective),
     "rate": TypeAdapter(CallRate),
 }
 
@@ -59,6 +61,8 @@ ADAPTERS: dict[str, TypeAdapter[Any]] = {
         ("share", "0.1%", 0.001),
         ("share", "99.9999%", 0.999999),
         ("share", "100%", 1.0),
+        ("objective", "99.9999%", 0.999999),
+        ("objective", "0.0001%", 0.000001),
         ("rate", "10 per 60s", Rate(10, 60.0)),
         ("rate", "1 per 500ms", Rate(1, 0.5)),
     ],
@@ -85,6 +89,8 @@ def test_reads(kind: str, text: object, value: object) -> None:
         *(("size", wrong, "must be a size from 1B to 1024GiB") for wrong in ("0B", "0GiB", "1025GiB")),
         *(("share", wrong, "must be a share: a percentage") for wrong in (0.5, 1, "0.5", "50", "50 %", "-1%", "1.23456%")),
         *(("share", wrong, "must be a share from 0% to 100%") for wrong in ("100.0001%", "999%")),
+        *(("objective", wrong, "must be an objective above 0% and below 100%") for wrong in ("100%", "0%")),
+        *(("objective", wrong, "must be a share") for wrong in (0.999, "99,9%", "101%")),
         *(("rate", wrong, "must be a rate: calls per duration, as in 10 per 60s") for wrong in (10, "10", "0 per 1s", "10/s")),
         *(("rate", wrong, "must be a rate") for wrong in ("10 per 60", "10 per s", "10  per 60s", Rate(10, 60.0))),
         ("rate", "10 per 0s", "must be longer than nothing"),

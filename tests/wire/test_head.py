@@ -156,10 +156,14 @@ def test_upgrades():
         [b"Upgrade: websocket"],
         [b"Connection: notupgrade", b"Upgrade: websocket"],
         [b"Connection: Upgrade, HTTP2-Settings", b"Upgrade: h2c", b"HTTP2-Settings: A"],
+        [b"Connection: Upgrade", b"Upgrade: websocket h2c"],
+        [b"Connection: Upgrade", b"Upgrade: a/b/h2c"],
+        [b"Connection: Upgrade", b'Upgrade: "h2c"'],
     ):
         out = sent(*fields).lower()
         assert b"upgrade" not in out
         assert b"http2" not in out
+    assert b"\r\nUpgrade: IRC/6.9, x\r\n" in sent(b"Connection: Upgrade", b"Upgrade: IRC/6.9, h2c,, x")
     # Some clients offer h2c with every request; what is not passed on needs no refusal.
     assert b"Content-Length: 5" in sent(
         b"Connection: Upgrade", b"Upgrade: h2c", b"Content-Length: 5", line=b"POST / HTTP/1.1"
@@ -404,6 +408,13 @@ def test_a_response_goes_on_as_it_came():
         == b"HTTP/1.1 299 Very Fine \xe9\r\nETAG: x\r\nset-cookie: a\r\nSet-Cookie: b\r\ncontent-length: 02\r\nVia: 1.0 a, 1.0 vx11-sidecar-0123abcd"
     )
     assert (read.reusable, read.dated, read.stream) == (True, False, False)
+
+
+@pytest.mark.parametrize(
+    "fields", [(b"Content-Length: 5", b"Content-Length: 6"), (b"Content-Length: 5, 5",), (b"Content-Length: -1",)]
+)
+def test_the_length_that_a_304_tells_of_its_content_is_one_length(fields: tuple[bytes, ...]):
+    assert got(*fields, line=b"HTTP/1.1 304 Not Modified") == Refused(502, "content_length")
 
 
 def test_204_has_no_length():

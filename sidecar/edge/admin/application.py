@@ -1,9 +1,10 @@
 """The admin port: metrics, health, state. Nothing of it ever shadows a path of the gateway, because it has a port of its own.
 
-``/metrics``, ``/livez`` and ``/readyz`` answer anybody who reaches the port. ``/state``, ``/policy`` and ``/calls/…`` answer only to
-the Host names the policy lists (a page in a browser cannot reach them by DNS rebinding), and off loopback only with the admin
-token. What changes anything is a POST of JSON with the admin token, wherever it comes from. Readiness is ours alone: a
-sidecar that turned unready when the switch dies would take madre's answers away too.
+``/metrics``, ``/livez`` and ``/readyz`` answer anybody who reaches the port. What else can be read answers only to the Host names the
+policy lists (a page in a browser cannot reach it by DNS rebinding), and off loopback only with the admin token; but for the
+status page at ``/``, which holds no data of its own and asks for the Host alone. What changes anything is a POST of JSON with the
+admin token, wherever it comes from. Readiness is ours alone: a sidecar that turned unready when the switch dies would take
+madre's answers away too.
 """
 
 from __future__ import annotations
@@ -11,19 +12,22 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
+from functools import partial
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
 import orjson
-from aiohttp import web
-from prometheus_client import CollectorRegistry
-from prometheus_client.aiohttp import make_aiohttp_handler
+from aiohttp import HttpVersion11, web
 
+from sidecar.edge.admin import openapi, static
 from sidecar.edge.admin.control import Control, Done, Order
+from sidecar.edge.admin.effective import effective
 from sidecar.edge.chat.reply import NAME
+from sidecar.edge.outlets.telemetry import Registry, exposition
 from sidecar.edge.snapshot import InForce
 from sidecar.edge.token import Tokens
+from sidecar.wire.answer import CONTINUE
 
 logger = logging.getLogger(__name__)
 
@@ -48,26 +52,37 @@ class Office(NamedTuple):
     ``mutators`` may change things; where the port is ``exposed`` to other machines, only they may look, too.
     """
 
-    registry: CollectorRegistry
+    registry: Registry
     in_force: InForce
     readiness: Callable[[], Readiness]
     state: Callable[[], dict[str, object]]
     explain: Callable[[str], list[dict[str, Any]] | None]
+    calls: Callable[[], dict[str, list[dict[str, Any]]]]
+    trend: Callable[[], dict[str, object]]
     control: Control
     mutators: Callable[[], Tokens]
     exposed: bool
+    usage: Callable[[], dict[str, object]] = dict
 
 
 def admin_application(office: Office) -> web.Application:
     app = web.Application(middlewares=[_plain_errors], client_max_size=LARGEST_ORDER)
     app.on_response_prepare.append(_sign)
     desk = _Desk(office)
-    app.router.add_get("/metrics", make_aiohttp_handler(office.registry))
-    app.router.add_get("/livez", desk.livez)
-    app.router.add_get("/readyz", desk.readyz)
-    app.router.add_get("/state", desk.guarded(desk.state))
-    app.router.add_get("/policy", desk.guarded(desk.policy))
-    app.router.add_get("/calls/{correlation_id}", desk.guarded(desk.call))
+    get = partial(app.router.add_get, expect_handler=_expected)
+    post = partial(app.router.add_post, expect_handler=_expected)
+    get("/metrics", exposition(office.registry))
+    get("/livez", desk.livez)
+    get("/readyz", desk.readyz)
+    get("/state", desk.guarded(desk.state))
+    get("/trend", desk.guarded(desk.trend))
+    get("/policy", desk.guarded(desk.policy))
+    get("/usage", desk.guarded(desk.usage))
+    get("/calls", desk.guarded(desk.calls))
+    get("/calls/{correlation_id}", desk.guarded(desk.call))
+    get("/openapi.json", desk.guarded(openapi.serving()))
+    for path, page in static.files():
+        get(path, desk.hosted(page))
     control = office.control
     for path, order in (
         ("/overrides", control.hold),
@@ -75,7 +90,7 @@ def admin_application(office: Office) -> web.Application:
         ("/log-level", control.log_level),
         ("/reload", control.reload),
     ):
-        app.router.add_post(path, desk.hosted(desk.ordered(order)))
+        post(path, desk.hosted(desk.ordered(order)))
     return app
 
 
@@ -84,7 +99,7 @@ def admin_protocol(runner: web.AppRunner) -> Callable[[], asyncio.Protocol]:
     server = runner.server
     assert server is not None  # noqa: S101 - set up by the caller
     loop = asyncio.get_running_loop()
-    settings: dict[str, Any] = {"access_log": None, "lingering_time": LINGERING}
+    settings: dict[str, Any] = {"access_log": None, "lingering_time": LINGERING, "auto_decompress": False}
     return lambda: _Protocol(server, loop=loop, **settings)
 
 
@@ -124,12 +139,23 @@ class _Desk:
     async def state(self, _: web.Request) -> web.Response:
         return _json(self._office.state())
 
+    async def usage(self, _: web.Request) -> web.Response:
+        """Which of the gateway's routes are used, by which kinds of clients, since when and until when."""
+        return _json(self._office.usage())
+
     async def policy(self, _: web.Request) -> web.Response:
-        """Every effective value, and the file:line:column that states it; null for what is built in."""
+        """Every effective value, the file:line:column that states it (null for what is built in), and whether it is another."""
         snapshot = self._office.in_force.current
-        values = dict(_flat(snapshot.policy.model_dump(mode="json")))
-        told = {path: {"value": value, "origin": snapshot.origin(path)} for path, value in values.items()}
+        told = effective(snapshot.policy, snapshot.origin)
         return _json({"revision": snapshot.revision, "source": snapshot.source, "values": told})
+
+    async def trend(self, _: web.Request) -> web.Response:
+        """The last half hour in steps: chats, degraded ones, latency."""
+        return _json(self._office.trend())
+
+    async def calls(self, _: web.Request) -> web.Response:
+        """The last calls, and the last degraded or failed ones, with their attempts."""
+        return _json(self._office.calls())
 
     async def call(self, request: web.Request) -> web.Response:
         """What was decided about a recent call, fact by fact."""
@@ -202,18 +228,6 @@ def _object(body: bytes) -> dict[str, Any]:
     return value
 
 
-def _flat(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """The leaves of a dumped policy by their dotted paths, as files and messages name them."""
-    if isinstance(value, dict) and value:
-        for key, part in value.items():
-            yield from _flat(part, f"{path}.{key}" if path else key)
-    elif isinstance(value, list) and value and isinstance(value[0], dict):
-        for index, part in enumerate(value):
-            yield from _flat(part, f"{path}[{index}]")
-    else:
-        yield path, value
-
-
 def _host(request: web.Request) -> str:
     """The name in the Host field, without port and brackets; no name where the field is none of a host."""
     match = _HOST.fullmatch(request.headers.get("Host", ""))
@@ -224,9 +238,21 @@ def _json(body: object, status: int = 200, **fields: str) -> web.Response:
     return web.Response(status=status, body=orjson.dumps(body), content_type="application/json", headers=fields)
 
 
+async def _expected(request: web.Request) -> web.StreamResponse | None:
+    """Ask for the body that a client holds back. aiohttp's own refusal of other expectations quotes them."""
+    if request.version >= HttpVersion11:
+        if request.headers["Expect"].lower() != "100-continue":
+            return _json({"detail": HTTPStatus.EXPECTATION_FAILED.phrase}, 417)
+        await request.writer.write(CONTINUE)
+        request.writer.output_size = 0  # the answer itself has not begun
+    return None
+
+
 async def _sign(_: web.Request, response: web.StreamResponse) -> None:
-    """Who answers, without the versions that aiohttp would name."""
+    """Who answers, without the versions that aiohttp would name; nothing is kept or taken for what it is not."""
     response.headers["Server"] = NAME
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers.setdefault("Cache-Control", "no-store")
 
 
 @web.middleware

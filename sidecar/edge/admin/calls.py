@@ -1,17 +1,22 @@
-"""The last calls and what was decided about each, for ``/calls/{correlation_id}``: the facts, in order, bounded.
+"""The last calls and what was decided about each: the facts, in order, for ``/calls/{correlation_id}``, and a line each for ``/calls``.
 
-Memory is bounded twice: so many calls, so many facts each. What is not there any more is in the journal.
+Memory is bounded twice: so many calls, so many facts each. What is not there any more is in the journal. Of the lines, those of
+degraded and failed calls are kept apart, because good ones would soon push them out.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from typing import Any
 
-from sidecar.core.fact import CallBegan, EventHeard, Fact
+from sidecar.core.fact import CallBegan, ChatServed, EventHeard, Fact
+from sidecar.edge.admin.timeline import summary
 
 MOST_CALLS = 1_000
 MOST_FACTS = 100  # a call with every retry and every target has about thirty
+MOST_LINES = 20
+
+_WELL = frozenset({"primary", "client_gone"})  # outcomes that are no fault of anybody behind us
 
 
 class Calls:
@@ -21,6 +26,8 @@ class Calls:
         self._most = most
         self._facts: OrderedDict[int, list[Fact]] = OrderedDict()
         self._by_correlation: dict[str, int] = {}
+        self._last: deque[tuple[ChatServed, list[Fact]]] = deque(maxlen=MOST_LINES)
+        self._last_degraded: deque[tuple[ChatServed, list[Fact]]] = deque(maxlen=MOST_LINES)
 
     def __len__(self) -> int:
         return len(self._facts)
@@ -34,6 +41,8 @@ class Calls:
         known = self._facts.get(call)
         if known is not None and len(known) < MOST_FACTS:
             known.append(fact)
+        if known and isinstance(fact, ChatServed):
+            self._served(fact, known)
 
     def explain(self, correlation_id: str) -> list[dict[str, Any]] | None:
         """The facts of the latest call of this id, each with its name and its seconds since the call began."""
@@ -43,6 +52,18 @@ class Calls:
             return None
         began = known[0].at
         return [_told(fact, began) for fact in known]
+
+    def view(self, now: float) -> dict[str, list[dict[str, Any]]]:
+        """The last calls and the last degraded or failed ones, newest first."""
+        return {
+            "degraded": [summary(served, facts, now) for served, facts in reversed(self._last_degraded)],
+            "last": [summary(served, facts, now) for served, facts in reversed(self._last)],
+        }
+
+    def _served(self, served: ChatServed, facts: list[Fact]) -> None:
+        self._last.append((served, facts))
+        if served.outcome not in _WELL:
+            self._last_degraded.append((served, facts))
 
     def _begin(self, fact: CallBegan) -> None:
         self._facts[fact.call] = []

@@ -23,14 +23,14 @@ Order = Mapping[str, Any]
 MOST_COMPLAINTS = 10  # about one order
 
 
-class _Form(BaseModel):
+class Form(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
-_F = TypeVar("_F", bound=_Form)
+_F = TypeVar("_F", bound=Form)
 
 
-class _Hold(_Form):
+class HoldForm(Form):
     target: str
     kind: str
     author: str
@@ -38,11 +38,11 @@ class _Hold(_Form):
     ttl: Duration
 
 
-class _Release(_Form):
+class ReleaseForm(Form):
     target: str
 
 
-class _Level(_Form):
+class LevelForm(Form):
     level: str = Field(pattern=f"^({'|'.join(LEVELS)})$")
 
 
@@ -64,13 +64,13 @@ class Control:
 
     def hold(self, order: Order) -> Done:
         """``{"target", "kind", "author", "reason", "ttl": "10m"}``: put an override in force."""
-        form = _read(_Hold, order)
+        form = _read(HoldForm, order)
         self._overrides.hold(form.target, form.kind, author=form.author, reason=form.reason, ttl=form.ttl)
         return Done({"overrides": self._overrides.view()})
 
     def release(self, order: Order) -> Done:
         """``{"target"}``: end its override."""
-        target = _read(_Release, order).target
+        target = _read(ReleaseForm, order).target
         if self._overrides.release(target, "released"):
             return Done({"overrides": self._overrides.view()})
         detail = f"there is no override of {target[:LONGEST_TEXT]!r} to release"
@@ -78,13 +78,13 @@ class Control:
 
     def log_level(self, order: Order) -> Done:
         """``{"level"}``: debug, info, warning or error, until the next restart."""
-        level = _read(_Level, order).level
+        level = _read(LevelForm, order).level
         self._set_level(level)
         return Done({"level": level})
 
     def reload(self, order: Order) -> Done:
         """``{}``: read the policy and the token files again, now."""
-        _read(_Form, order)
+        _read(Form, order)
         taken = self._reloader.reload("admin")
         told: dict[str, object] = {
             "revision": self._in_force.current.revision,

@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from sidecar import __version__
 from sidecar.core.engine import Engine
-from sidecar.core.fact import CallEnded, Fact
+from sidecar.core.fact import BreakerMoved, CallEnded, Fact
+from sidecar.edge.admin.advice import advice
 from sidecar.edge.admin.application import Readiness
 from sidecar.edge.data.port import DataPort
 from sidecar.edge.settings import Address, Settings
@@ -34,9 +35,12 @@ class Status:
         self._started = now()
         self._last: tuple[float, CallEnded] | None = None
         self._degraded_since: float | None = None
+        self._moves: dict[str, BreakerMoved] = {}
         self.blocked_by: str | None = "starting"
 
     def __call__(self, fact: Fact) -> None:
+        if isinstance(fact, BreakerMoved):
+            self._moves[fact.target] = fact
         if isinstance(fact, CallEnded) and not fact.finish.abandoned:
             self._last = (fact.at, fact)
             if not fact.finish.degraded:
@@ -45,29 +49,38 @@ class Status:
                 self._degraded_since = fact.at
 
     def readiness(self, watched: Watched, admin: Address) -> Readiness:
-        settings, snapshot = watched.settings, watched.in_force.current
         said = "the policy's files cannot be used, the one before stays in force"
-        notes = [f"{said}: {problem}" for problem in watched.problems()]
+        problems = tuple(f"{said}: {problem}" for problem in watched.problems())
+        return Readiness(self.blocked_by, problems + self._notes(watched, admin))
+
+    def _notes(self, watched: Watched, admin: Address) -> tuple[str, ...]:
+        """What an operator should know beside problems of the policy."""
+        settings, snapshot = watched.settings, watched.in_force.current
+        notes = []
         if snapshot.policy.journal != settings.snapshot.policy.journal:
             notes.append("what the policy says of the journal has changed: that takes effect at the next start")
         if isinstance(snapshot.tokens, Open):
             notes.append("authentication is off: everybody may chat")
         if settings.admin_token is not None:  # None is loopback; to look the name up again would hold up the loop
             notes.append(f"the admin port {admin} can be reached from other machines")
-        return Readiness(self.blocked_by, tuple(notes))
+        return tuple(notes)
 
-    def state(self, watched: Watched) -> dict[str, object]:
+    def state(self, watched: Watched, admin: Address) -> dict[str, object]:
         """Everything an operator asks first, as JSON."""
         snapshot, now = watched.in_force.current, self._now()
         return {
             "status": self.blocked_by or "serving",
             "answering": self._answering(now),
             "targets": watched.engine.view(now),
+            "breaker_moves": {target: _told(move, now) for target, move in self._moves.items()},
             "policy": {
                 "revision": snapshot.revision,
                 "source": snapshot.source,
                 "mode": snapshot.policy.mode,
+                "deadline_seconds": snapshot.policy.deadline.client - snapshot.policy.deadline.margin,
+                "latency_objective_seconds": snapshot.policy.slo.latency.threshold,
             },
+            "notes": self._notes(watched, admin),
             "policy_problems": watched.problems(),
             "overrides": watched.overrides(),
             "connections": len(watched.port),
@@ -84,6 +97,7 @@ class Status:
             return None
         at, ended = self._last
         since = self._degraded_since
+        said = advice(ended.first_reason or ended.finish.reason)
         return {
             "provider": ended.finish.provider,
             "degraded": ended.finish.degraded,
@@ -91,4 +105,11 @@ class Status:
             "first_reason": ended.first_reason,
             "seconds_ago": round(now - at, 1),
             "degraded_for_seconds": None if since is None else round(now - since, 1),
+            "means": said and said.means,
+            "do": said and said.do,
         }
+
+
+def _told(move: BreakerMoved, now: float) -> dict[str, object]:
+    """A breaker's last move."""
+    return {"before": move.before, "after": move.after, "why": move.why, "seconds_ago": round(now - move.at, 1)}

@@ -26,8 +26,10 @@ from sidecar.edge.chat.request import Chat, Invalid, correlation_id, new_id, pat
 from sidecar.edge.chat.upstream import Asked
 from sidecar.edge.snapshot import Snapshot
 from sidecar.policy.model import Policy
+from sidecar.wire import inventory, trace
 
 LOCAL_MODEL = "local"
+HEAD_CAME = "sidecar.head_came"  # extra info of the connection that the door hands over: when the head had come
 CLIENT_CLOSED = 499  # nginx's code for a client that left; no answer ever carries it
 
 
@@ -44,6 +46,15 @@ class Rejected(NamedTuple):
 
     answer: Reply
     reason: str
+
+
+class _Served(NamedTuple):
+    """What is told of a chat when it is over, from before its plan begins."""
+
+    call: Call
+    context: trace.Context | None
+    usage: inventory.Usage
+    began: float
 
 
 def chat_application(kitchen: Kitchen) -> web.Application:
@@ -87,10 +98,10 @@ class _Handler:
         try:
             admitted = await self._admit(request, snapshot, caller)
         except BaseException as error:
-            self._reject(*_ending(error), began)
+            self._reject(request, *_ending(error), began)
             raise
         if isinstance(admitted, Rejected):
-            self._reject(admitted.reason, admitted.answer.status, began)
+            self._reject(request, admitted.reason, admitted.answer.status, began)
         return admitted
 
     async def _admit(self, request: web.Request, snapshot: Snapshot, caller: Caller) -> Admitted | Rejected:
@@ -130,10 +141,14 @@ class _Handler:
         snapshot = kitchen.in_force.current  # read again: a reload may have come while the body did
         policy = snapshot.policy
         waits = patience(request.headers.get(policy.deadline.header), policy.deadline.client, policy.deadline.margin)
+        waits = max(waits - _since_head(request, kitchen.now()), 0.0)
         call = Call(next(self._numbers), waits, asked.caller.correlation_id)
+        served = _Served(call, kitchen.tracing.begin(call.number, _trace(request)), _usage(request), began)
         # The plan keeps the policy the engine has now; the same scene tells how its targets are asked.
         scene = kitchen.engine.scene
-        drive = Drive(kitchen.engine.begin(kitchen.now(), call), self._asker(scene, snapshot, asked), kitchen.now)
+        drive = Drive(
+            kitchen.engine.begin(kitchen.now(), call), self._asker(scene, snapshot, asked, served), kitchen.now
+        )
         try:
             finish = await drive.run()
             seconds = kitchen.now() - began
@@ -143,33 +158,40 @@ class _Handler:
             else:
                 answer = reply.chat_answer(asked.caller, asked.session_id, answered, seconds)
         except BaseException as error:
-            self._note(call, *_ending(error), began, drive)
+            self._note(served, *_ending(error), drive)
             raise
-        self._note(call, _outcome(finish), answer.status, began, drive)
+        self._note(served, _outcome(finish), answer.status, drive)
         return answer._replace(fields={**answer.fields, "Server-Timing": _timing(drive, seconds)})
 
-    def _asker(self, scene: Scene, snapshot: Snapshot, asked: Admitted) -> Callable[[Attempt], Awaitable[Asked]]:
+    def _asker(
+        self, scene: Scene, snapshot: Snapshot, asked: Admitted, served: _Served
+    ) -> Callable[[Attempt], Awaitable[Asked]]:
         rungs: dict[str, Rung] = {rung.target.name: rung for rung in scene.ladder}
         allowed = scene.policy.guards.metadata_allow
         metadata = {key: value for key, value in (asked.chat.metadata or {}).items() if key in allowed}
-        question = Question(asked.chat.message, asked.session_id, asked.caller.correlation_id, metadata)
+        came = served.context.fields if served.context else {}
+        question = Question(asked.chat.message, asked.session_id, asked.caller.correlation_id, metadata, came)
 
         def ask(step: Attempt) -> Awaitable[Asked]:
             rung = rungs[step.target]
             destination = snapshot.destinations[step.target]
-            return self._kitchen.upstream.ask(step, rung.target, rung.classify, destination, question)
+            own = self._kitchen.tracing.outgoing(served.call.number, step.number)
+            put = question if own is None else question._replace(trace=own)
+            return self._kitchen.upstream.ask(step, rung.target, rung.classify, destination, put)
 
         return ask
 
-    def _reject(self, reason: str, status: int, began: float) -> None:
+    def _reject(self, request: web.Request, reason: str, status: int, began: float) -> None:
         ended = self._kitchen.now()
-        self._kitchen.emit(ChatRejected(ended, status, reason, ended - began))
+        self._kitchen.emit(ChatRejected(ended, status, reason, ended - began, *_usage(request)))
 
-    def _note(self, call: Call, outcome: str, status: int, began: float, drive: Drive) -> None:
-        ended = self._kitchen.now()
-        seconds = ended - began
+    def _note(self, served: _Served, outcome: str, status: int, drive: Drive) -> None:
+        call, context, ended = served.call, served.context, self._kitchen.now()
+        seconds = ended - served.began
         overhead = max(seconds - drive.waited, 0.0)
-        self._kitchen.emit(ChatServed(ended, call.number, call.correlation_id, outcome, status, seconds, overhead))
+        traced = (context.trace_id, context.sampled) if context else (None, False)
+        who = (call.number, call.correlation_id)
+        self._kitchen.emit(ChatServed(ended, *who, outcome, status, seconds, overhead, *served.usage, *traced))
 
 
 async def _body(request: web.Request, limit: int) -> bytes | None:
@@ -187,6 +209,24 @@ async def _body(request: web.Request, limit: int) -> bytes | None:
 def _peer(request: web.Request) -> str | None:
     """The client's address: what a trusted proxy says of it, else the connection's. The door hands over no other's word."""
     return request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip() or request.remote
+
+
+def _since_head(request: web.Request, now: float) -> float:
+    """Seconds since the head of the request had come: a client's patience does not wait for its own slow body."""
+    came = request.transport.get_extra_info(HEAD_CAME) if request.transport else None
+    return 0.0 if came is None else now - float(came)
+
+
+def _usage(request: web.Request) -> inventory.Usage:
+    user_agent = request.headers.get("User-Agent", "").encode("utf-8", "surrogateescape")
+    return inventory.Usage(
+        inventory.template(request.path.encode("utf-8", "surrogateescape")), inventory.client(user_agent)
+    )
+
+
+def _trace(request: web.Request) -> trace.Context | None:
+    fields = request.headers
+    return trace.read(fields.getall(trace.TRACEPARENT, ()), fields.getall(trace.TRACESTATE, ()))
 
 
 def _is(name: bytes, wanted: str) -> bool:

@@ -1,6 +1,7 @@
 """How switch and madre are spoken to: what each wants to be sent, and where in its answer the answer is.
 
-Pure: JSON objects in, JSON objects out. The request is built anew from validated fields; nothing of the client's bytes goes on.
+Pure: JSON objects in, JSON objects out. The request is built anew from validated fields; nothing of the client's bytes goes on
+but its trace context, if that is valid.
 """
 
 from __future__ import annotations
@@ -22,12 +23,13 @@ _REPLIED = ("ok", "queued")  # of what madre's plan asks the switch, which is an
 
 
 class Question(NamedTuple):
-    """A validated chat, as targets are asked."""
+    """A validated chat, as targets are asked. ``trace`` is the header fields of its trace context."""
 
     message: str
     session_id: str
     correlation_id: str
     metadata: Mapping[str, Any]
+    trace: Mapping[str, str] = {}
 
 
 class Answer(NamedTuple):

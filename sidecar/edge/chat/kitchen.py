@@ -9,6 +9,7 @@ from sidecar.core.engine import Engine
 from sidecar.core.fact import Emit
 from sidecar.edge.chat.upstream import Upstream
 from sidecar.edge.outlets.log import Log
+from sidecar.edge.outlets.tracing import PassedOn, Tracing
 from sidecar.edge.snapshot import InForce
 
 
@@ -21,3 +22,4 @@ class Kitchen(NamedTuple):
     emit: Emit
     now: Callable[[], float]
     log: Log
+    tracing: Tracing = PassedOn()

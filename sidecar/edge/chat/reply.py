@@ -81,7 +81,7 @@ def chat_answer(caller: Caller, session_id: str, answered: Answered, seconds: fl
     )
 
 
-Rejection = Literal["auth_required", "forbidden", "too_large", "body_timeout"]
+Rejection = Literal["auth_required", "forbidden", "too_large", "body_timeout", "overloaded"]
 
 
 def rejection(word: Rejection, caller: Caller, policy: Policy) -> Reply:
@@ -97,6 +97,7 @@ _REJECTIONS: Mapping[Rejection, tuple[int, Mapping[str, str]]] = {
     "forbidden": (403, {}),
     "too_large": (413, {}),
     "body_timeout": (408, {}),
+    "overloaded": (503, {"Retry-After": "1"}),
 }
 
 

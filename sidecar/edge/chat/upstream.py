@@ -61,7 +61,7 @@ class Upstream:
         self, step: Attempt, target: Target, classify: Classifier, destination: Destination, question: Question
     ) -> Asked:
         """Send one chat within ``step.timeout`` seconds."""
-        headers = {"Content-Type": "application/json", "X-Correlation-Id": question.correlation_id}
+        headers = {"Content-Type": "application/json", "X-Correlation-Id": question.correlation_id, **question.trace}
         if destination.token:
             headers["X-VX11-Token"] = destination.token
         body = orjson.dumps(payload(target, question))

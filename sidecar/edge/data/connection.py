@@ -15,7 +15,8 @@ States::
     IDLE -> WAIT, WAIT -> TUNNEL               IDLE -> COLLECT -> CHAT -> IDLE | LINGER
 
 Bytes that come before their turn (pipelined requests, early frames) share one bounded buffer. Deadlines are plain
-numbers that one tick a second compares, for all doors, so that no request costs a timer.
+numbers that one tick a second compares, for all doors, so that no request costs a timer. A stall is found by looks, each of which
+compares how far the bytes have come with the look before.
 """
 
 from __future__ import annotations
@@ -44,6 +45,14 @@ class Port(Protocol):
     terms: Terms
     date: bytes
     draining: bool
+    idle_until: float
+    """While draining: how long a connection without a request is still kept."""
+    chats: int
+    """Chats under way."""
+
+    @property
+    def late(self) -> float:
+        """Seconds that requests have to wait for their turn."""
 
     def enter(self, connection: Connection, /) -> bool: ...
     def leave(self, connection: Connection, /) -> None: ...
@@ -53,8 +62,8 @@ class Connection(asyncio.Protocol, ABC):
     """What is the same wherever requests go. ``turn`` says where."""
 
     __slots__ = (
-        "_ahead", "_began", "_body", "_line", "_peer", "_port", "_request", "_scanned", "_seen", "_terms", "_writing_paused", "deadline",
-        "state",
+        "_ahead", "_began", "_body", "_line", "_moved_at", "_peer", "_port", "_progress", "_request", "_scanned", "_seen", "_terms",
+        "_writing_paused", "deadline", "state",
     )  # fmt: skip
 
     def __init__(self, port: Port) -> None:
@@ -69,6 +78,8 @@ class Connection(asyncio.Protocol, ABC):
         self._body: Body | None = None
         self._writing_paused = False
         self._began = 0.0
+        self._progress = -1
+        self._moved_at = 0.0
 
     @abstractmethod
     def turn(self, asked: request.Request, terms: Terms) -> None:
@@ -81,10 +92,10 @@ class Connection(asyncio.Protocol, ABC):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._line = Line(cast("asyncio.Transport", transport))
         self._peer = peer(transport)
-        self.deadline = self._terms.now() + self._terms.idle_timeout
-        if not self._port.enter(self):
+        self._wait_for_request()
+        if not self._port.enter(self) and self.state == IDLE:
             self._refuse(head.Refused(503, "connections"))
-        elif self._port.draining:  # accepted in the moment the listener closed
+        elif self.deadline <= self._terms.now():  # the last request of the process has been answered
             self._leave()
 
     def write(self, data: bytes) -> None:
@@ -154,15 +165,13 @@ class Connection(asyncio.Protocol, ABC):
         else:
             self.state = IDLE
             self._seen = False
-            self.deadline = self._terms.now() + self._port.terms.idle_timeout
+            self._wait_for_request()
             self._next()
 
     def _next(self) -> None:
         """Whatever came ahead of its turn. Not at once: whoever reported the end is still at work."""
         if self._ahead:
             asyncio.get_running_loop().call_soon(self._resume)
-        elif self._port.draining:
-            self._leave()
         else:
             self._line.release()
 
@@ -190,7 +199,7 @@ class Connection(asyncio.Protocol, ABC):
     def _linger(self) -> None:
         """Say no more, and listen a little longer, so that the client reads the answer and not a reset."""
         self.state = LINGER
-        self.deadline = self._terms.now() + LINGER_FOR
+        self._watch(self._terms.now(), LINGER_FOR)
         self._forget()
         self._line.finish()
         self._line.release()
@@ -200,22 +209,57 @@ class Connection(asyncio.Protocol, ABC):
         self._body = None
 
     def _leave(self) -> None:
+        """Close as soon as everything that was written has gone out."""
         self.state = GONE
+        self._watch(self._terms.now(), LINGER_FOR)
         self._line.close()
 
     def drain(self) -> None:
-        """No further request: at once where none is under way."""
+        """No request after the next one. Without any, the connection ends a little later: a client may be about to send."""
         if self.state == IDLE and not self._ahead:
-            self._leave()
+            self._wait_for_request()
+
+    def farewell(self) -> None:
+        """The time for draining is nearly over: the last moment to say something."""
+
+    def drop(self) -> None:
+        """End without a word."""
+        self.state = GONE
+        self._line.drop()
 
     def abort(self) -> None:
+        """The time for draining is over."""
         self._line.reset()
 
-    def overdue(self, now: float) -> None:  # noqa: ARG002 - for those who set further deadlines
+    # Time.
+
+    def overdue(self, now: float) -> None:
         """The deadline has passed."""
         if self.state == IDLE and self._ahead:
             self._refuse(head.Refused(408, "head_timeout"))
         elif self.state == IDLE:
             self._leave()
-        elif self.state == LINGER:
+        elif self._line.unsent and not self._stalled(now):
+            self.deadline = now + LINGER_FOR
+        else:
             self._line.drop()
+
+    def _wait_for_request(self) -> None:
+        terms = self._port.terms
+        self.deadline = terms.now() + terms.idle_timeout
+        if self._port.draining:
+            self.deadline = min(self.deadline, self._port.idle_until)
+
+    def _watch(self, now: float, patience: float) -> None:
+        """From now on something must move."""
+        self._progress = -1
+        self._moved_at = now
+        self.deadline = now + patience
+
+    def _stalled(self, now: float, moved: int = 0) -> bool:
+        """Whether everything has stood still for too long: the client's reading, and what ``moved`` measures."""
+        progress = moved + self._line.taken
+        if progress != self._progress:
+            self._progress = progress
+            self._moved_at = now
+        return now - self._moved_at >= self._terms.stall_timeout

@@ -1,37 +1,36 @@
 """The client's side of the data port: sends each request where it belongs.
 
 Everything that is not chat is relayed: the door is the client of a ``Leg``, passes the body on as it comes, and the answer
-back. A chat is gathered and handed over: the door is the owner of a ``Face``. Either of them reports the end of the
-answer, and the connection goes on to the next head.
+back. A chat is gathered and handed over (``chatting``). Either of them reports the end of the answer, and the connection goes
+on to the next head.
 """
 
 from __future__ import annotations
 
 from math import inf
 
-from sidecar.core.fact import ChatRejected, RelayEnded
-from sidecar.edge.data import handover, refusal
-from sidecar.edge.data.connection import BODY, CHAT, COLLECT, GONE, IDLE, MOST_AHEAD, TUNNEL, WAIT, Connection, Port
-from sidecar.edge.data.leg import Leg
+from sidecar.core.fact import ChatRejected, RelayEnded, RequestShed
+from sidecar.edge.data import refusal
+from sidecar.edge.data.chatting import Chatting
+from sidecar.edge.data.connection import BODY, CHAT, COLLECT, GONE, IDLE, LINGER, MOST_AHEAD, TUNNEL, WAIT, Port
+from sidecar.edge.data.exchange import Exchange
 from sidecar.edge.data.service import Terms
+from sidecar.edge.data.tunnel import Tunnel
 from sidecar.wire import head, request
-from sidecar.wire.answer import CONTINUE, answer
 from sidecar.wire.body import BY_CHUNKS, BY_LENGTH, NOTHING, Chunked, Length
+from sidecar.wire.inventory import usage
 
 
-class Door(Connection):
+class Door(Chatting):
     """One client connection."""
 
-    __slots__ = ("_face", "_gathered", "_half_closed", "_leg", "_progress", "_trusted")
+    __slots__ = ("_due", "_leg", "_tunnel")
 
     def __init__(self, port: Port) -> None:
         super().__init__(port)
-        self._leg: Leg | None = None
-        self._face: handover.Face | None = None
-        self._gathered = bytearray()
-        self._half_closed = False
-        self._progress = -1
-        self._trusted: tuple[Terms, bool] | None = None
+        self._leg: Exchange | None = None
+        self._tunnel: Tunnel | None = None
+        self._due = inf
 
     # The socket.
 
@@ -42,8 +41,8 @@ class Door(Connection):
         elif state == BODY:
             self._forward(data)
         elif state == TUNNEL:
-            if self._leg is not None:
-                self._leg.send(data)
+            if self._tunnel is not None:
+                self._tunnel.to_gateway(data)
         elif state == COLLECT:
             self._collect(data)
         elif state in (WAIT, CHAT):
@@ -53,8 +52,8 @@ class Door(Connection):
 
     def eof_received(self) -> bool:
         """The client sends no more. It is gone, then, except within a tunnel; a message without its end is told so."""
-        if self.state == TUNNEL and self._leg is not None and not self._half_closed:
-            self._half_closed = True
+        if self.state == TUNNEL and self._leg is not None and self._tunnel is not None and not self._tunnel.half_closed:
+            self._tunnel.half_closed = True
             self._leg.end()
             return True
         if self.state in (BODY, COLLECT) or (self.state == IDLE and self._ahead):
@@ -62,10 +61,13 @@ class Door(Connection):
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
+        tunnel = self.state == TUNNEL
         self.state = GONE
         self._port.leave(self)
         leg, self._leg = self._leg, None
-        if leg is not None:
+        if leg is not None and tunnel and exc is None:
+            leg.part()
+        elif leg is not None:
             leg.abandon()
         if self._face is not None:
             self._face.lost(exc)
@@ -93,7 +95,9 @@ class Door(Connection):
     def turn(self, asked: request.Request, terms: Terms) -> None:
         """Where a request goes."""
         route = asked.route
-        if route == "other":
+        if self._port.late > terms.longest_wait:
+            self._shed(asked, "lag")
+        elif route == "other":
             self._relay(asked, terms)
         elif route == "deny":
             self._not_relayed(asked, "denied", 403, refusal.denial(asked, self._port.date))
@@ -103,10 +107,12 @@ class Door(Connection):
             wrong = terms.judge(asked.tokens)
             word = "auth_required" if wrong == "missing" else "forbidden"
             if route == "chat":
-                if wrong is None:
-                    self._chat(asked, terms)
-                else:
+                if wrong is not None:
                     self._reject(asked, word)
+                elif self._port.chats >= terms.chats:
+                    self._shed(asked, "chats")
+                else:
+                    self._chat(asked, terms)
             elif wrong is None:
                 self._relay(asked, terms)
             else:
@@ -115,30 +121,48 @@ class Door(Connection):
 
     def _not_relayed(self, asked: request.Request, error: str, status: int, message: bytes) -> None:
         now = self._terms.now()
-        fact = RelayEnded(now, "http", refusal.method(asked), status, now - self._began, 0, len(message), error)
+        seconds, used = now - self._began, usage(asked)
+        fact = RelayEnded(now, "http", refusal.method(asked), status, seconds, 0, len(message), error, *used)
         self._terms.emit(fact)
         self._last(message)
 
-    def _trusts(self, terms: Terms) -> bool:
-        """Whether this client may say where requests came from. Asked once per connection and snapshot."""
-        if self._trusted is None or self._trusted[0] is not terms:
-            self._trusted = (terms, terms.trusted(self._peer))
-        return self._trusted[1]
+    def _shed(self, asked: request.Request, why: str) -> None:
+        """There is too much to do: say so at once and cheaply, and keep the connection where that takes no reading."""
+        now = self._terms.now()
+        self._terms.emit(RequestShed(now, why))
+        over = asked.framing == BY_CHUNKS or asked.length > len(self._ahead)
+        if asked.route == "chat":
+            status, message = self._own(asked, "overloaded", close=over or self.closing)
+            self._terms.emit(ChatRejected(now, status, "overloaded", now - self._began, *usage(asked)))
+        else:
+            message = refusal.overload(asked, self._port.date, close=over or self.closing)
+            seconds, used = now - self._began, usage(asked)
+            fact = RelayEnded(now, "http", refusal.method(asked), 503, seconds, 0, len(message), "overload", *used)
+            self._terms.emit(fact)
+        if over:
+            self._last(message)
+        else:
+            self._ahead = self._ahead[asked.length :]
+            self.write(message)
+            self._end(close=self.closing)
 
     # The relay: what we do for it, and what it does to us.
 
     def _relay(self, asked: request.Request, terms: Terms) -> None:
+        if terms.relay.unanswered >= terms.relays:
+            self._shed(asked, "relays")
+            return
         outgoing = asked.outgoing(self._peer.encode(), trusted=self._trusts(terms))
-        self._progress = -1
+        self._due = inf
         if asked.framing == NOTHING:
             self.state = WAIT
             self._body = None
-            self.deadline = self._began + terms.response_head_timeout
+            self._await_answer(self._began, terms)
             self._leg = terms.relay.open(self, asked, outgoing, terms.rules)
             return
         self.state = BODY
         self._body = Length(asked.length) if asked.framing == BY_LENGTH else Chunked(drop=(terms.rules.token,))
-        self.deadline = self._began + terms.stream_timeout
+        self._watch(self._began, terms.look_every)
         data, self._ahead = self._ahead, b""
         self._line.release()
         self._leg = terms.relay.open(self, asked, outgoing, terms.rules)
@@ -158,7 +182,7 @@ class Door(Connection):
             self._ahead = body.rest
             self._body = None
             self.state = WAIT
-            self.deadline = terms.now() + (terms.stream_timeout if leg.answering else terms.response_head_timeout)
+            self._await_answer(terms.now(), terms)
 
     @property
     def complete(self) -> bool:
@@ -171,19 +195,42 @@ class Door(Connection):
         if len(self._ahead) <= MOST_AHEAD:
             self._line.release()
 
+    def moved(self, leg: Exchange) -> None:
+        self._leg = leg
+        if self._writing_paused:
+            leg.hold()
+
     def switched(self) -> None:
+        asked, leg = self._request, self._leg
+        if asked is None or leg is None:
+            return
         self.state = TUNNEL
-        self.deadline = self._terms.now() + self._terms.stream_timeout
+        self._tunnel = Tunnel(leg, self._line, asked.upgrade)
+        self._watch(self._terms.now(), self._terms.look_every)
         data, self._ahead = self._ahead, b""
         self._line.release()
-        if data and self._leg is not None:
-            self._leg.send(data)
+        if data:
+            self._tunnel.to_gateway(data)
+
+    def through(self, data: bytes) -> None:
+        if self._tunnel is not None and self._tunnel.to_client(data):
+            self._part()
+
+    def _part(self) -> None:
+        leg, self._leg = self._leg, None
+        if leg is not None:
+            leg.part()
+            self._linger()
 
     def finished(self) -> None:
-        if self._half_closed:
-            self._line.close()
+        leg = self._leg
+        if leg is None or self._tunnel is None or self._tunnel.half_closed:
+            self._leg = None
+            if leg is not None:
+                leg.part()
+            self._leave()
         else:
-            self._half_closed = True
+            self._tunnel.half_closed = True
             self._line.finish()
 
     def answered(self, *, close: bool) -> None:
@@ -197,88 +244,46 @@ class Door(Connection):
         self.write(refusal.failure(status, error, asked, self._port.date, close=close))
         self._end(close=close)
 
-    def cut(self) -> None:
+    def cut(self, *, plain: bool) -> None:
         self._leg = None
-        if self.state == TUNNEL:
-            self._line.close()
-        elif self.state != GONE:
+        if self.state == GONE:
+            return
+        if plain:
+            self._linger()
+        else:
             self._line.reset()
 
-    # Chat: up to the hand-over, and after it.
-
-    def _chat(self, asked: request.Request, terms: Terms) -> None:
-        if asked.length > terms.max_body:
-            self._reject(asked, "too_large")
-        elif asked.framing == NOTHING:
-            self._hand_over(asked, b"")
-        else:
-            self.state = COLLECT
-            self._gathered = bytearray()
-            self.deadline = self._began + terms.body_timeout
-            self._body = Chunked(bare=True) if asked.framing == BY_CHUNKS else Length(asked.length)
-            data, self._ahead = self._ahead, b""
-            self._line.release()
-            if asked.expects and not data:
-                self.write(CONTINUE)
-            if data:
-                self._collect(data)
-
-    def _collect(self, data: bytes) -> None:
-        body, asked = self._body, self._request
-        if body is None or asked is None:
-            return
-        self._gathered += body.feed(data)
-        if len(self._gathered) > self._terms.max_body:
-            self._reject(asked, "too_large")
-        elif body.refused is not None:
-            self._refuse(body.refused)
-        elif body.done:
-            whole = bytes(self._gathered)
-            self._body = None
-            self._ahead = body.rest
-            self._hand_over(asked, whole)
-
-    def _hand_over(self, asked: request.Request, body: bytes) -> None:
-        self.state = CHAT
-        self.deadline = inf
-        self._gathered = bytearray()
-        terms = self._terms
-        origin = asked.forwarded_for if asked.forwarded_for and self._trusts(terms) else b""
-        message = handover.canonical(
-            asked, body, terms.rules.token, terms.chat_fields, forwarded_for=origin, close=self.closing
-        )
-        if self._face is None or not self._face.usable:
-            self._face = handover.face(self, self._line.transport, terms.chat)
-        self._face.chat(message, writing_paused=self._writing_paused)
-
-    def chat_answered(self, *, close: bool) -> None:
-        if self.state == CHAT:
-            self._end(close=close or self.closing)
-
-    def chat_cut(self) -> None:
-        if self.state == CHAT:
-            self._leave()
-
-    def _own(self, asked: request.Request, word: str) -> tuple[int, bytes]:
-        """An error of the chat path, worded by its owner."""
-        status, fields, body = self._terms.own_answer(word, asked)
-        return status, answer(status, fields, body, close=True, date=self._port.date)
-
-    def _reject(self, asked: request.Request, word: str) -> None:
-        status, message = self._own(asked, word)
-        now = self._terms.now()
-        self._terms.emit(ChatRejected(now, status, word, now - self._began))
-        self._last(message)
-
-    # Time.
+    # Time, and the end.
 
     def overdue(self, now: float) -> None:
-        if self.state == COLLECT and self._request is not None:
-            self._reject(self._request, "body_timeout")
-        elif self._leg is not None:
-            self._silence(self._leg, now)
+        if self._leg is not None:
+            self._look(self._leg, now)
         else:
             super().overdue(now)
+
+    def _await_answer(self, now: float, terms: Terms) -> None:
+        self._watch(now, min(terms.look_every, terms.response_head_timeout))
+        self._due = now + terms.response_head_timeout
+
+    def _look(self, leg: Exchange, now: float) -> None:
+        """Within a relayed message: is the answer due, and if nothing has moved for too long, whose turn was it?"""
+        terms = self._terms
+        if self.state == WAIT and not leg.answering and now >= self._due:
+            leg.timed_out()
+            return
+        stalled = self._stalled(now, leg.progress)
+        if stalled and self.state == BODY and not self._line.held:
+            self._refuse(head.Refused(408, "body_timeout"))
+        elif stalled and self._writing_paused:
+            self._leg = None
+            leg.abandon("client-timeout")
+            self._line.reset()
+        elif (stalled and leg.paused) or now - self._moved_at >= terms.stream_timeout:
+            leg.timed_out()
+        else:
+            self.deadline = now + terms.look_every
+            if self.state == WAIT and not leg.answering:
+                self.deadline = min(self.deadline, self._due)
 
     def break_off(self) -> bool:
         leg, self._leg = self._leg, None
@@ -288,11 +293,17 @@ class Door(Connection):
         leg.abandon("protocol")
         return answering
 
-    def _silence(self, leg: Leg, now: float) -> None:
-        """Within a relayed message: the answer may have begun, or bytes may have moved since the last look."""
-        moved = leg.sent + leg.received
-        if (self.state == WAIT and not leg.answering) or moved == self._progress:
-            leg.timed_out()
+    def farewell(self) -> None:
+        """The grace is nearly over: a WebSocket is told that we go."""
+        if self.state == TUNNEL and self._tunnel is not None and self._tunnel.leave():
+            self._part()
+
+    def abort(self) -> None:
+        leg, self._leg = self._leg, None
+        plain = self.state in (IDLE, LINGER) or (leg is not None and (leg.plain or self.state == TUNNEL))
+        if leg is not None:
+            leg.abandon("drained")
+        if plain and not self._line.unsent:
+            self._line.close()
         else:
-            self._progress = moved
-            self.deadline = now + self._terms.stream_timeout
+            self._line.reset()

@@ -18,6 +18,7 @@ from typing import Any, Protocol
 from aiohttp.abc import AbstractAccessLogger
 from aiohttp.web import BaseRequest, StreamResponse
 
+from sidecar.edge.chat.application import HEAD_CAME
 from sidecar.wire.request import Request
 
 ServerFactory = Callable[[], asyncio.Protocol]
@@ -55,6 +56,7 @@ class Face(asyncio.Transport):
         self._closed = False
         self._writing_paused = False
         self.busy = False
+        self.began: float | None = None
         self.inner: asyncio.Protocol | None = inner
 
     # aiohttp's side.
@@ -83,6 +85,8 @@ class Face(asyncio.Transport):
         self.close()
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
+        if name == HEAD_CAME:
+            return self.began
         # The socket and its options are the door's.
         return default if name == "socket" else self._real.get_extra_info(name, default)
 
@@ -110,10 +114,11 @@ class Face(asyncio.Transport):
     def usable(self) -> bool:
         return not self._closed and self.inner is not None
 
-    def chat(self, message: bytes, *, writing_paused: bool) -> None:
-        """Give aiohttp one whole request."""
+    def chat(self, message: bytes, *, began: float | None = None, writing_paused: bool) -> None:
+        """Give aiohttp one whole request, whose head had come at ``began``."""
         assert self.inner is not None  # noqa: S101 - the door asks ``usable`` first
         self.busy = True
+        self.began = began
         if writing_paused:
             self.pause_writing()
         self.inner.data_received(message)

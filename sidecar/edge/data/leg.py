@@ -1,160 +1,35 @@
-"""One raw connection to the gateway, and one exchange at a time on it.
+"""What the gateway says: the head of its answer, the body, and the bytes of a tunnel, passed on as they come.
 
-A relayed request is never buffered, never changed beyond its head, and never sent twice: after the first byte every
-failure is told to the client (RFC 9110 9.2.2 would allow more; a lost job is dearer than a 502).
-
-States of a ``Leg``::
-
-    CONNECTING  the connection is being made; bytes for it wait, one read of the client's at most
-    HEAD        the request went out, at least its head; no final answer head yet
-    BODY        the answer's body is on its way to the client
-    TUNNEL      101: bytes in both directions until one side is done
-    IDLE        kept in the pool; anything that arrives now was not asked for, and ends it
-    OVER        nothing will come of it any more
+A relayed request is never buffered and never changed beyond its head. It is sent again in one case only: on a kept connection
+that the gateway was closing in that moment, when the system itself says that not one byte of it arrived (``delivery``).
+Every other failure is told to the client (RFC 9110 9.2.2 would allow more; a lost job is dearer than a 502).
 """
 
 from __future__ import annotations
 
 import asyncio
-import select
-from collections.abc import Callable
-from typing import Protocol, cast
+import socket
+from typing import cast
 
-from sidecar.core.fact import Emit, RelayEnded
-from sidecar.edge.data.refusal import method
+from sidecar.edge.data.delivery import acknowledged
+from sidecar.edge.data.exchange import BODY, HEAD, IDLE, OVER, SWITCHING, TUNNEL, Client, Exchange
 from sidecar.wire import response
-from sidecar.wire.body import BY_CHUNKS, BY_LENGTH, UNTIL_CLOSE, Body, Chunked, Length, UntilClose
-from sidecar.wire.head import Refused, Rules
-from sidecar.wire.request import Request
-
-CONNECTING, HEAD, BODY, TUNNEL, IDLE, OVER = range(6)
+from sidecar.wire.body import BY_CHUNKS, BY_LENGTH, UNTIL_CLOSE, Chunked, Length, UntilClose
+from sidecar.wire.head import Refused
 
 LONGEST_HEAD = 262_144
 MOST_INTERIM = 16
-SWITCHING, FINAL = 101, 200
+RECEIVE_BUFFER = 131_072  # bytes: more of an answer stays in the gateway while the client reads slowly
+SYN = 1  # acknowledged like a byte
+FINAL = 200
 
 
-class Client(Protocol):
-    """Who asked: the door, as this side sees it."""
+class Leg(Exchange):
+    """The exchange as its connection drives it."""
 
-    @property
-    def closing(self) -> bool:
-        """The client's connection ends with this answer."""
+    __slots__ = ()
 
-    @property
-    def complete(self) -> bool:
-        """The request is sent, body and all."""
-
-    def write(self, data: bytes) -> None: ...
-    def hold(self) -> None:
-        """Send no more of the body for now."""
-
-    def release(self) -> None: ...
-    def switched(self) -> None:
-        """101 went out: from now on this is a tunnel."""
-
-    def answered(self, *, close: bool) -> None:
-        """The whole answer went out."""
-
-    def failed(self, status: int, error: str) -> None:
-        """Nothing went out: say so in our own words. ``error`` is one of RFC 9209's."""
-
-    def cut(self) -> None:
-        """A part went out, and more will not come."""
-
-    def finished(self) -> None:
-        """The gateway sends no more through the tunnel."""
-
-
-class Pool(Protocol):
-    """Whose connection it is."""
-
-    emit: Emit
-    now: Callable[[], float]
-    date: bytes
-
-    def keep(self, leg: Leg, /) -> None: ...
-    def forget(self, leg: Leg, /) -> None: ...
-
-
-class Leg(asyncio.Protocol):
-    """One connection to the gateway, and the exchange on it."""
-
-    __slots__ = (
-        "_began", "_body", "_client", "_close_after", "_held", "_held_back", "_interim", "_paused", "_pool", "_request", "_response",
-        "_rules", "_transport", "_waiting", "connecting", "received", "sent", "since", "state",
-    )  # fmt: skip
-
-    def __init__(self, pool: Pool) -> None:
-        self._pool = pool
-        self._transport: asyncio.Transport | None = None
-        self._waiting = b""
-        self._paused = False
-        self._held_back = False
-        self.connecting: asyncio.Task[None] | None = None
-        self.since = 0.0
-        self.state = CONNECTING
-
-    # The door's side.
-
-    def begin(self, client: Client, request: Request, rules: Rules) -> None:
-        self._client: Client | None = client
-        self._request = request
-        self._rules = rules
-        self._response: response.Response | None = None
-        self._body: Body | None = None
-        self._held = b""
-        self._interim = 0
-        self._began = self._pool.now()
-        self.sent = 0
-        self.received = 0
-        if self._transport is not None:
-            self.state = HEAD
-
-    def send(self, data: bytes) -> None:
-        self.sent += len(data)
-        if self._transport is None:
-            self._waiting += data
-        elif self.state != OVER:
-            self._transport.write(data)
-
-    @property
-    def answering(self) -> bool:
-        """The final head has come."""
-        return self._response is not None
-
-    def hold(self) -> None:
-        """The client reads slowly."""
-        self._held_back = True
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.pause_reading()
-
-    def release(self) -> None:
-        self._held_back = False
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.resume_reading()
-
-    def end(self) -> None:
-        """The client sends no more through the tunnel."""
-        if self._transport is not None and self._transport.can_write_eof():
-            self._transport.write_eof()
-
-    def abandon(self, error: str | None = "client-gone") -> None:
-        """The client is gone, or its request is broken: so is this connection."""
-        if self._client is None:
-            return
-        self._client = None
-        self._report(None if self.state == TUNNEL and error == "client-gone" else error)
-        self._stop()
-
-    def timed_out(self) -> None:
-        """The answer, or more of it, did not come in time."""
-        if self._response is None:
-            self.fail(504, "timeout", "http_response_timeout")
-        else:
-            self._break("timeout")
-
-    # The gateway's side.
+    # The connection.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
@@ -162,22 +37,13 @@ class Leg(asyncio.Protocol):
         if self.state == OVER or self._client is None:
             self._transport.abort()
             return
+        self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
         self.state = HEAD
         self._transport.write(self._waiting)
         self._waiting = b""
         if self._held_back:
             self._transport.pause_reading()
-        if not self._paused:
-            self._client.release()
-
-    def pause_writing(self) -> None:
-        self._paused = True
-        if self._client is not None:
-            self._client.hold()
-
-    def resume_writing(self) -> None:
-        self._paused = False
-        if self._client is not None:
+        if not self.paused:
             self._client.release()
 
     def data_received(self, data: bytes) -> None:
@@ -190,7 +56,7 @@ class Leg(asyncio.Protocol):
             self._pass(client, b"", data)
         else:
             self.received += len(data)
-            client.write(data)
+            client.through(data)
 
     def eof_received(self) -> bool:
         if self.state == BODY and isinstance(self._body, UntilClose):
@@ -204,19 +70,34 @@ class Leg(asyncio.Protocol):
         if self.state == IDLE:
             self._pool.forget(self)
         elif self.state == HEAD:
-            self.fail(502, "reset", "connection_terminated")
+            self._lost()
         elif self.state == TUNNEL:
             self._break(None if exc is None else "reset")
         elif self.state == BODY:
             self._break("truncated" if exc is None else "reset")
         self.state = OVER
 
+    def _lost(self) -> None:
+        """The connection ended before an answer. If nothing of the request arrived, the request goes out once more."""
+        client, unsure = self._client, self._unsure
+        if client is None or not unsure or self._held or self._interim or not self._undelivered():
+            self.fail(502, "reset", "connection_terminated")
+            return
+        self._client = None
+        self._asked()
+        client.moved(self._pool.again(client, self._request, unsure, self._rules))
+
+    def _undelivered(self) -> bool:
+        assert self._transport is not None  # noqa: S101 - lost only after it stood
+        taken = acknowledged(self._transport.get_extra_info("socket"))
+        return taken is not None and taken <= SYN + self._written
+
     # The answer.
 
     def _head(self, client: Client, data: bytes) -> None:
         while True:
             end = data.find(b"\r\n\r\n") + 4
-            if end < 4:  # not found
+            if end < 4 or end > LONGEST_HEAD:  # not found, or not in time
                 self._held = data
                 if len(data) > LONGEST_HEAD:
                     self.fail(502, "protocol", "http_response_header_section_size")
@@ -243,9 +124,12 @@ class Leg(asyncio.Protocol):
                 self.fail(502, "protocol", "http_upgrade_failed")
                 return False
             self._response = head
+            self._asked()
             self.state = TUNNEL
-            self._write(client, head.head + b"\r\n\r\n" + rest)
+            self._write(client, head.head + b"\r\n\r\n")
             client.switched()
+            if rest:
+                self.data_received(rest)
             return False
         if self._interim > MOST_INTERIM:
             self.fail(502, "protocol", "http_protocol_error")
@@ -256,14 +140,15 @@ class Leg(asyncio.Protocol):
 
     def _final(self, client: Client, head: response.Response, data: bytes) -> None:
         self._response = head
+        self._asked()
         self._held = b""
         bare = head.framing == BY_CHUNKS and not self._request.minor
         close = client.closing or bare or head.framing == UNTIL_CLOSE or not client.complete
         out = head.head
         if head.framing == BY_CHUNKS and not bare:
             out += b"\r\nTransfer-Encoding: chunked"
-        if close and head.status != 426:  # 426 has a Connection of its own
-            out += b"\r\nConnection: close"
+        if close:
+            out += b"\r\nConnection: close"  # beside the Connection: Upgrade of a 426, which may have two of it
         elif not self._request.minor:
             out += b"\r\nConnection: keep-alive"
         if not head.dated and self._pool.date:
@@ -310,67 +195,14 @@ class Leg(asyncio.Protocol):
             and head.reusable
             and client.complete
             and not spoiled
-            and not self._paused
+            and not self.paused
             and self.whole(look=False)
         ):
             self.state = IDLE
+            self._unsure = None
             if self._held_back:  # by a client that has not read all of it yet: no matter of the next one
                 self.release()
             self._pool.keep(self)
         else:
             self._stop()
         client.answered(close=close)
-
-    # What goes wrong.
-
-    def fail(self, status: int, error: str, told: str) -> None:
-        """Nothing of a final answer went out yet."""
-        client, self._client = self._client, None
-        self._stop()
-        if client is not None:
-            self._report(error, status)
-            client.failed(status, told)
-
-    def _break(self, error: str | None) -> None:
-        client, self._client = self._client, None
-        self._stop()
-        if client is not None:
-            self._report(error)
-            client.cut()
-
-    def _stop(self) -> None:
-        if self.state == IDLE:
-            self._pool.forget(self)
-        self.state = OVER
-        if self._transport is not None:
-            self._transport.abort()
-        elif self.connecting is not None:
-            self.connecting.cancel()
-            self.connecting = None
-
-    def drop(self) -> None:
-        """Close a connection that nobody uses."""
-        self.state = OVER
-        if self._transport is not None:
-            self._transport.close()
-
-    def whole(self, *, look: bool) -> bool:
-        """Whether a request can be sent here. ``look`` asks the system whether the gateway has closed, or sent something."""
-        transport = self._transport
-        if transport is None or transport.is_closing():
-            return False
-        if not look:
-            return True
-        poll = select.poll()
-        poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
-        return not poll.poll(0)
-
-    def _report(self, error: str | None, status: int | None = None) -> None:
-        head = self._response
-        if head is not None:
-            status = head.status
-        kind = "http" if head is None else "websocket" if status == SWITCHING else "sse" if head.stream else "http"
-        now = self._pool.now()
-        self._pool.emit(
-            RelayEnded(now, kind, method(self._request), status, now - self._began, self.sent, self.received, error)
-        )

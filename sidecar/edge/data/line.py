@@ -6,6 +6,8 @@ import asyncio
 import socket
 import struct
 
+from sidecar.edge.data.delivery import acknowledged
+
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER: close at once, and say that it was no end
 
 
@@ -35,6 +37,21 @@ class Line:
         if self._held_back and not self.transport.is_closing():
             self._held_back = False
             self.transport.resume_reading()
+
+    @property
+    def held(self) -> bool:
+        return self._held_back
+
+    @property
+    def unsent(self) -> int:
+        """Bytes that wait for the client to read."""
+        return self.transport.get_write_buffer_size()
+
+    @property
+    def taken(self) -> int:
+        """A measure of how much the client has read: it grows with every byte, by the system's count where there is one."""
+        acked = acknowledged(self.transport.get_extra_info("socket"))
+        return -self.unsent if acked is None else acked
 
     def finish(self) -> None:
         """Say no more, and go on listening."""

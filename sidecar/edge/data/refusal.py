@@ -43,3 +43,9 @@ def failure(status: int, error: str, asked: Request | None, date: bytes, *, clos
     """The gateway gave no answer that could go on. ``error`` is one of RFC 9209's."""
     fields = _proxy_status(error)
     return detail(status, FAILURES[status], close=close, date=date, head_only=_bodiless(asked), fields=fields)
+
+
+def overload(asked: Request, date: bytes, *, close: bool) -> bytes:
+    """There is too much to do right now."""
+    fields = (("Retry-After", "1"), *_proxy_status("proxy_internal_response"))
+    return detail(503, "overloaded", close=close, date=date, head_only=_bodiless(asked), fields=fields)

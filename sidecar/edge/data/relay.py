@@ -12,7 +12,8 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from sidecar.core.fact import Emit
-from sidecar.edge.data.leg import CONNECTING, Client, Leg
+from sidecar.edge.data.exchange import Client, Exchange
+from sidecar.edge.data.leg import Leg
 from sidecar.wire.head import Rules
 from sidecar.wire.request import Request
 
@@ -43,29 +44,38 @@ class Relay:
         self.now = now
         self.connect_timeout = connect_timeout
         self.date = b""
+        self.unanswered = 0
         self._spawn = spawn
         self._kept_for = kept_for
-        self._kept: list[Leg] = []
+        self._kept: list[Exchange] = []
         self._closing = False
 
-    def open(self, client: Client, request: Request, head: bytes, rules: Rules) -> Leg:
+    def open(self, client: Client, request: Request, head: bytes, rules: Rules) -> Exchange:
         """Send ``head``, now or as soon as a connection stands. The body follows by ``Leg.send``."""
-        leg = self._take() or Leg(self)
+        leg = self._take()
+        if leg is None:
+            return self.again(client, request, head, rules)
         leg.begin(client, request, rules)
         leg.send(head)
-        if leg.state == CONNECTING:
-            client.hold()
-            leg.connecting = self._spawn(self._connect(leg))
         return leg
 
-    def keep(self, leg: Leg) -> None:
+    def again(self, client: Client, request: Request, message: bytes, rules: Rules) -> Exchange:
+        """Send ``message``, all there is of the request so far, on a new connection."""
+        leg = Leg(self)
+        leg.begin(client, request, rules)
+        leg.send(message)
+        client.hold()
+        leg.connecting = self._spawn(self._connect(leg))
+        return leg
+
+    def keep(self, leg: Exchange) -> None:
         if self._closing or len(self._kept) >= MOST_KEPT:
             leg.drop()
             return
         leg.since = self.now()
         self._kept.append(leg)
 
-    def forget(self, leg: Leg) -> None:
+    def forget(self, leg: Exchange) -> None:
         if leg in self._kept:
             self._kept.remove(leg)
 
@@ -82,7 +92,7 @@ class Relay:
         while self._kept:
             self._kept.pop().drop()
 
-    def _take(self) -> Leg | None:
+    def _take(self) -> Exchange | None:
         """The connection used last, if it is still young and whole."""
         while self._kept:
             leg = self._kept.pop()

@@ -8,16 +8,20 @@ from typing import NamedTuple, Protocol
 
 from sidecar.core.fact import Emit
 from sidecar.edge.data import handover
-from sidecar.edge.data.leg import Client, Leg
+from sidecar.edge.data.exchange import Client, Exchange
 from sidecar.wire.answer import Fields
 from sidecar.wire.head import Rules
 from sidecar.wire.request import Request
 
+LOOKS = 4  # at what may have stalled, within the time that makes it stalled
+
 
 class Relay(Protocol):
-    """The way to the gateway."""
+    """The way to the gateway. ``unanswered`` counts the requests on it whose answer has not begun."""
 
-    def open(self, client: Client, request: Request, head: bytes, rules: Rules, /) -> Leg: ...
+    unanswered: int
+
+    def open(self, client: Client, request: Request, head: bytes, rules: Rules, /) -> Exchange: ...
     def tick(self, now: float, date: bytes, /) -> None: ...
 
 
@@ -25,8 +29,8 @@ class Terms(NamedTuple):
     """What a request is served by: one snapshot, read once per request, replaced as a whole on a reload.
 
     ``judge`` takes the values of the token field: None when one is valid, else ``missing`` or ``wrong``. ``own_answer``
-    words the errors of the chat path: it takes ``auth_required``, ``forbidden``, ``too_large`` or ``body_timeout`` and
-    the request, and gives status, fields (no Content-Length, no Connection) and body. Durations are in seconds.
+    words the errors of the chat path: it takes ``auth_required``, ``forbidden``, ``too_large``, ``body_timeout`` or
+    ``overloaded`` and the request, and gives status, fields (no Content-Length, no Connection) and body. Durations are in seconds.
     """
 
     rules: Rules
@@ -43,5 +47,14 @@ class Terms(NamedTuple):
     body_timeout: float = 10.0
     response_head_timeout: float = 30.0
     stream_timeout: float = inf
+    stall_timeout: float = 60.0
     connections: int = 10_000
+    chats: int = 256
+    relays: int = 512
+    longest_wait: float = 0.5
     chat_fields: frozenset[bytes] = handover.CHAT_FIELDS
+
+    @property
+    def look_every(self) -> float:
+        """Seconds between two looks at whether bytes still move."""
+        return min(self.stall_timeout, self.stream_timeout) / LOOKS

@@ -56,7 +56,11 @@ def terms(snapshot: Snapshot, lasting: Lasting) -> Terms:
         body_timeout=timeouts.head,
         response_head_timeout=timeouts.response_head,
         stream_timeout=inf if timeouts.stream is None else timeouts.stream,
+        stall_timeout=timeouts.stall,
         connections=limits.connections,
+        chats=policy.overload.chats,
+        relays=policy.overload.relays,
+        longest_wait=policy.overload.wait,
         chat_fields=handover.CHAT_FIELDS | {policy.deadline.header.encode()},
     )
 

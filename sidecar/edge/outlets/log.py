@@ -1,7 +1,8 @@
 """The log: one structured line per event on standard error; JSON, or readable where a person looks at a terminal.
 
 No token, query string or message text is ever given to it; as a second line of defence, fields whose names say that they hold one are
-masked. Lines of libraries pass as their logger's name and the type of the error: their texts quote requests.
+masked. Lines of libraries pass as their logger's name and the type of the error: their texts quote requests. Of each kind of event only so
+many lines pass in a second; the rest is counted, and said in one line ``suppressed`` when the second is over.
 """
 
 from __future__ import annotations
@@ -10,28 +11,34 @@ import json
 import logging
 import os
 import sys
+import time
 import traceback
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from typing import Any
 
 import orjson
 import structlog
 
-from sidecar.core.fact import BreakerMoved, CallEnded, ChatServed, Fact, MessageRefused, PolicyAdopted
+from sidecar.core.fact import BreakerMoved, CallBegan, CallEnded, ChatServed, Fact, MessageRefused, PolicyAdopted
 from sidecar.edge.outlets.outbox import Outbox
+from sidecar.edge.outlets.sampling import Sampling
 
 _SECRET = ("token", "authorization", "cookie", "query", "message", "secret", "password")
 
 LEVELS = ("debug", "info", "warning", "error")
 
+_SUPPRESSED = "suppressed"
+
 Log = Any  # structlog's bound logger: its methods take any fields
 
 
 class Logging:
-    """Where log lines go. One per process; ``close`` writes what is queued."""
+    """Where log lines go. One per process; ``tick`` is called about once a second, ``close`` writes what is queued."""
 
-    def __init__(self, level: str = "info") -> None:
+    def __init__(self, level: str = "info", now: Callable[[], float] = time.monotonic) -> None:
+        """``now`` is monotonic seconds."""
         stream = sys.stderr
+        self.sampling = Sampling(now)
         self.outbox = Outbox("log", _writer(stream.fileno()))
         colors = not os.environ.get("NO_COLOR")
         renderer: Any = structlog.processors.JSONRenderer(_json)
@@ -42,6 +49,7 @@ class Logging:
             _Lines(self.outbox),
             processors=[
                 self._threshold,
+                self._sampled,
                 structlog.processors.add_log_level,
                 structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
                 _masked,
@@ -61,9 +69,21 @@ class Logging:
             raise ValueError(f"level: {level!r} is none of {', '.join(LEVELS)}")
         self._threshold.level = LEVELS.index(level)
 
+    def tick(self, *, at_once: bool = False) -> None:
+        """Say what was left out in the seconds that are over."""
+        for kind, lines in self.sampling.over(at_once=at_once):
+            self.log.warning(_SUPPRESSED, kind=kind, lines=lines)
+
     def close(self) -> None:
         logging.getLogger().removeHandler(self._libraries)
+        self.tick(at_once=True)
         self.outbox.close()
+
+    def _sampled(self, _: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        kind = event["event"]
+        if kind != _SUPPRESSED and not self.sampling.admit(kind):
+            raise structlog.DropEvent
+        return event
 
 
 class FactLog:
@@ -71,14 +91,17 @@ class FactLog:
 
     def __init__(self, log: Log) -> None:
         self._log = log
+        self._began: dict[int, CallBegan] = {}
         self._ended: dict[int, CallEnded] = {}
 
     def __call__(self, fact: Fact) -> None:
         match fact:
+            case CallBegan():
+                self._began[fact.call] = fact
             case CallEnded():
                 self._ended[fact.call] = fact
             case ChatServed():
-                self._served(fact, self._ended.pop(fact.call, None))
+                self._served(fact, self._began.pop(fact.call, None), self._ended.pop(fact.call, None))
             case BreakerMoved():
                 self._log.warning(
                     "breaker_moved", target=fact.target, before=fact.before, after=fact.after, why=fact.why
@@ -88,17 +111,19 @@ class FactLog:
             case MessageRefused():
                 self._log.info("message_refused", status=fact.status, why=fact.why)
 
-    def _served(self, fact: ChatServed, ended: CallEnded | None) -> None:
+    def _served(self, fact: ChatServed, began: CallBegan | None, ended: CallEnded | None) -> None:
         finish = ended.finish if ended else None
         self._log.info(
             "chat",
             correlation_id=fact.correlation_id,
+            trace_id=fact.trace_id,
             outcome=fact.outcome,
             status=fact.status,
             provider=finish.provider if finish else None,
             reason=finish.reason.value if finish and finish.reason else None,
             attempts=ended.attempts if ended else 0,
             seconds=round(fact.seconds, 6),
+            revision=began.revision if began else None,
         )
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 
 from sidecar.policy.figures import figures
-from sidecar.policy.lint import breakers, doors, patience, retries
+from sidecar.policy.lint import breakers, doors, objectives, patience, retries
 from sidecar.policy.lint.finding import Finding, Found, Observed, Rung, Severity, findings
 from sidecar.policy.load import Loaded
 
@@ -38,6 +38,9 @@ CODES: Mapping[str, Severity] = MappingProxyType({
     "anonymous-below-session": "warning", "body-below-message": "warning", "metadata-steers": "warning",
     "no-target": "warning", "fallback-drops": "warning", "fallback-local-error": "warning", "debug-relayed": "error",
     "proxies-everybody": "error", "relay-cuts-gateway": "warning",
+    # of objectives
+    "slo-latency-over-deadline": "warning", "slo-latency-without-bucket": "warning", "slo-never-alerts": "warning",
+    "slo-guard-hidden": "warning",
     # of the file itself
     "never-reloads": "warning", "ignores-nothing": "warning",
 })
@@ -68,6 +71,7 @@ def _found(loaded: Loaded, observed: Observed) -> Iterator[Found]:
     policy = loaded.policy
     worked_out = figures(policy, observed.p95)
     yield from doors.of_the_policy(policy)
+    yield from objectives.of_the_policy(policy)
     if policy.ladder:
         yield from patience.of_the_policy(policy, worked_out)
     for depth, target in enumerate(policy.ladder):

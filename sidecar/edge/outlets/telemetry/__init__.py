@@ -1,0 +1,78 @@
+"""Facts to Prometheus. This room alone knows metric names, and it alone knows the library.
+
+    family      how a family is declared: closed labels, every child there from the start, reference text
+    chat        who answered chats, and how long that took
+    ladder      requests to targets, retries, refusals, breakers' moves, overrides
+    machines    limiter, breaker window and budget, read at the scrape
+    relay       the data port: relayed and refused requests, connections, routes used
+    policy      the thresholds in force, reloads
+    process     build, event loop, lost lines
+    exposition  the answer to a scrape
+
+Nothing a client sends ever becomes a label. A word that is in no closed set counts as ``other``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from prometheus_client import CollectorRegistry, disable_created_metrics
+
+from sidecar.core.engine import Gauges
+from sidecar.core.fact import Fact
+from sidecar.edge.outlets.telemetry.chat import OUTCOMES, ChatMetrics
+from sidecar.edge.outlets.telemetry.exposition import Registry, exposition
+from sidecar.edge.outlets.telemetry.family import PREFIX, TARGETS, Declared, Families
+from sidecar.edge.outlets.telemetry.ladder import LadderMetrics
+from sidecar.edge.outlets.telemetry.machines import MachineMetrics
+from sidecar.edge.outlets.telemetry.policy import PolicyMetrics
+from sidecar.edge.outlets.telemetry.process import ProcessMetrics
+from sidecar.edge.outlets.telemetry.relay import KINDS, RelayMetrics
+
+__all__ = ["OUTCOMES", "PREFIX", "TARGETS", "Declared", "Registry", "Telemetry", "exposition"]
+
+Take = Callable[[Any], None]
+
+
+class Telemetry:
+    """Takes every fact. ``registry`` is what the admin port serves, ``declared`` what the reference is made from."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        """``now`` is monotonic seconds."""
+        disable_created_metrics()  # type: ignore[no-untyped-call]
+        self.registry: Registry = CollectorRegistry()
+        families = Families(self.registry)
+        self.declared: list[Declared] = families.declared
+        self._relay = RelayMetrics(families)
+        rooms = (ChatMetrics(families, now), LadderMetrics(families), self._relay, PolicyMetrics(families))
+        self._machines = MachineMetrics(families)
+        self._process = ProcessMetrics(families)
+        self._takes: dict[type, tuple[Take, ...]] = {}
+        for room in rooms:
+            for kind, take in room.takes.items():
+                self._takes[kind] = (*self._takes.get(kind, ()), take)
+
+    def __call__(self, fact: Fact) -> None:
+        for take in self._takes.get(type(fact), ()):
+            take(fact)
+
+    def lagged(self, seconds: float) -> bool:
+        """Note by how much the event loop was late; whether that was a stall."""
+        return self._process.lagged(seconds)
+
+    def watch_engine(self, gauges: Callable[[], Mapping[str, Gauges]]) -> None:
+        """Let the figures of limiters, breakers and budgets be read from ``gauges`` at each scrape."""
+        self._machines.read = gauges
+
+    def watch_port(self, connections: Callable[[], int], under_way: Callable[[str], int]) -> None:
+        """The same for the data port: open connections, and how much of a kind (chat, relay, tunnel) is under way."""
+        self._relay.connections.set_function(connections)
+        self._relay.websockets.set_function(partial(under_way, "tunnel"))
+        for kind in KINDS:
+            self._relay.inflight[kind,].set_function(partial(under_way, kind))
+
+    def watch_lines(self, kind: str, count: Callable[[], int]) -> None:
+        """The same for ``log_dropped``, ``log_suppressed`` or ``journal_dropped``."""
+        self._process.lines.read[f"{kind}_total"] = count

@@ -1,0 +1,133 @@
+"""Sockets that others opened."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from sidecar.edge.listening import NONE, UnusableSocketError, adopted, inherited, listen
+
+LOOPS = ("asyncio", "uvloop")
+
+
+@pytest.fixture
+def listening():
+    """Makes sockets that listen on loopback."""
+    made = []
+
+    def make():
+        sock = socket.create_server(("127.0.0.1", 0))
+        made.append(sock)
+        return sock
+
+    yield make
+    for sock in made:
+        sock.close()
+
+
+class Greeting(asyncio.Protocol):
+    def connection_made(self, transport):
+        transport.write(b"hello")
+        transport.close()
+
+
+async def greeted(port):
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    said = await reader.read()
+    writer.close()
+    return said
+
+
+async def test_without_sockets_the_address_is_opened():
+    listener = await listen(Greeting, (), "127.0.0.1", 0)
+    port = listener.port
+    assert await greeted(port) == b"hello"
+    listener.close()
+    await asyncio.sleep(0)
+    with pytest.raises(ConnectionRefusedError):
+        await greeted(port)
+
+
+async def test_sockets_that_are_given_are_served_on_and_live_on_where_somebody_holds_them(listening):
+    ours = listening()
+    listener = await listen(Greeting, (adopted(os.dup(ours.fileno())),), "127.0.0.1", 1)
+    assert listener.port == ours.getsockname()[1]
+    assert await greeted(listener.port) == b"hello"
+    (descriptor,) = listener.descriptors
+    kept = os.dup(descriptor)
+    listener.close()
+    await asyncio.sleep(0)
+    waiting = asyncio.ensure_future(greeted(ours.getsockname()[1]))  # nobody accepts, and nobody is refused
+    await asyncio.sleep(0.05)
+    assert not waiting.done()
+    again = await listen(Greeting, (adopted(kept),), "127.0.0.1", 1)
+    assert await asyncio.wait_for(waiting, 2) == b"hello"
+    again.close()
+
+
+CHILD = """
+import json, os, sys
+sys.path.insert(0, {root!r})
+from sidecar.edge.listening import inherited
+environ = dict(os.environ, LISTEN_PID=str(os.getpid()))
+found = inherited(environ, os.getpid())
+ports = [[sock.getsockname()[1] for sock in each] for each in found]
+print(json.dumps([ports, sorted(set(environ) & {{"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"}})]))
+"""
+
+
+def child(sockets, environ):
+    """What a process finds that gets these sockets from descriptor 3 on."""
+    script = CHILD.format(root=os.getcwd())
+    shift = "; ".join(f"exec {3 + n}<&{sock.fileno()}" for n, sock in enumerate(sockets))
+    done = subprocess.run(
+        ["/bin/bash", "-c", f'{shift}; exec "$0" -c "$1"', sys.executable, script],
+        env={**os.environ, **environ}, pass_fds=[sock.fileno() for sock in sockets], capture_output=True, text=True, timeout=30, check=True,
+    )  # fmt: skip
+    return done.stdout.strip()
+
+
+@pytest.mark.parametrize(
+    ("names", "order"),
+    [("data:admin", (0, 1)), ("admin:data", (1, 0)), ("", (0, 1))],
+)
+def test_a_service_managers_sockets_are_told_apart_by_their_names(listening, names, order):
+    sockets = [listening(), listening()]
+    ports = [sock.getsockname()[1] for sock in sockets]
+    environ = {"LISTEN_FDS": "2"} | ({"LISTEN_FDNAMES": names} if names else {})
+    assert child(sockets, environ) == f"[[[{ports[order[0]]}], [{ports[order[1]]}]], []]"
+
+
+def test_what_is_meant_for_another_process_is_left_alone():
+    assert inherited({"LISTEN_PID": "1", "LISTEN_FDS": "2"}, 7) == NONE
+    assert inherited({}, 7) == NONE
+
+
+@pytest.mark.parametrize(
+    ("environ", "says"),
+    [
+        ({"LISTEN_FDS": "many"}, "no number of sockets"),
+        ({"LISTEN_FDS": "1", "LISTEN_FDNAMES": "web"}, "FileDescriptorName=data"),
+    ],
+)
+def test_what_cannot_be_listened_on_is_named(environ, says):
+    with pytest.raises(UnusableSocketError, match=says):
+        inherited({"LISTEN_PID": "7", **environ}, 7)
+
+
+def test_only_a_stream_socket_that_listens_is_adopted(listening, tmp_path):
+    with socket.socket() as deaf, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams:
+        for sock in (deaf, datagrams):
+            with pytest.raises(UnusableSocketError, match="no socket that listens"):
+                adopted(sock.fileno())
+            assert sock.fileno() >= 0  # and is left as it was
+    with (tmp_path / "file").open("w") as file, pytest.raises(UnusableSocketError, match="no socket"):
+        adopted(file.fileno())
+    ours = adopted(os.dup(listening().fileno()))
+    assert not ours.get_inheritable()
+    ours.close()
