@@ -13,7 +13,8 @@ from collections.abc import Callable, MutableMapping, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
-BACKLOG = 1024
+BACKLOG = 4096  # the system's own bound (somaxconn) comes first
+MOST_AT_ONCE = 128  # connections accepted by hand in one turn
 MOST_UNSENT = 131_072  # bytes that the system holds for a client beyond what is on its way
 FIRST_DESCRIPTOR = 3  # sd_listen_fds(3): SD_LISTEN_FDS_START
 PORTS = ("data", "admin")
@@ -35,52 +36,90 @@ class Listeners(NamedTuple):
 NONE = Listeners()
 
 
-class Listener(NamedTuple):
-    """One port that listens. ``doubles`` accept from the same sockets."""
+class Listener:
+    """One port that listens.
 
-    servers: tuple[asyncio.Server, ...]
-    doubles: tuple[asyncio.Server, ...] = ()
+    uvloop accepts one connection in each turn of its loop: under load, when a turn takes milliseconds, new connections would
+    wait in the queue until it overflows. So a few servers share each socket, and when ``crowded`` says that turns are long,
+    everything that waits is accepted by hand. That costs a connection 20 µs more; asyncio's own loop needs none of it.
+    """
+
+    def __init__(self, factory: Factory, servers: Sequence[asyncio.Server]) -> None:
+        self._factory = factory
+        self._servers = list(servers)
+        self._ours = len(servers)
+        self._shared: list[socket.socket] = []
+        self._helping = False
+        self._accepted: set[asyncio.Task[object]] = set()
 
     @property
     def descriptors(self) -> tuple[int, ...]:
-        return tuple(sock.fileno() for server in self.servers for sock in server.sockets)
+        return tuple(sock.fileno() for server in self._servers[: self._ours] for sock in server.sockets)
 
     @property
     def port(self) -> int:
-        return int(self.servers[0].sockets[0].getsockname()[1])
+        return int(self._servers[0].sockets[0].getsockname()[1])
+
+    async def share(self, servers: int) -> None:
+        """Let so many servers accept from each socket, where the loop takes one connection at a time."""
+        loop = asyncio.get_running_loop()
+        one_by_one = type(loop).__module__.partition(".")[0] == "uvloop"
+        for descriptor in self.descriptors:
+            shared = socket.socket(fileno=os.dup(descriptor))
+            _bound_unsent(shared)
+            if not one_by_one:
+                shared.close()
+                continue
+            self._shared.append(shared)
+            for _ in range(servers - 1):
+                double = socket.socket(fileno=os.dup(descriptor))
+                self._servers.append(await loop.create_server(self._factory, sock=double, backlog=BACKLOG))
+
+    def crowded(self, *, late: bool) -> None:
+        """Told again and again whether the turns of the loop are long."""
+        if late == self._helping:
+            return
+        self._helping = late
+        loop = asyncio.get_running_loop()
+        for shared in self._shared:
+            if late:
+                loop.add_reader(shared.fileno(), self._accept, shared)
+            else:
+                loop.remove_reader(shared.fileno())
+
+    def _accept(self, shared: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        for _ in range(MOST_AT_ONCE):
+            try:
+                connection, _ = shared.accept()
+            except OSError:  # nobody waits; or no descriptor is left, and they go on waiting
+                return
+            connection.settimeout(0)
+            task = loop.create_task(loop.connect_accepted_socket(self._factory, connection))
+            self._accepted.add(task)
+            task.add_done_callback(self._accepted.discard)
 
     def close(self) -> None:
         """Accept no more. The sockets themselves live on if another process holds them."""
-        for server in (*self.servers, *self.doubles):
+        self.crowded(late=False)
+        for shared in self._shared:
+            shared.close()
+        self._shared.clear()
+        for server in self._servers:
             server.close()
 
 
 async def listen(
-    factory: Factory, given: Sequence[socket.socket], host: str, port: int, *, at_once: int = 1
+    factory: Factory, given: Sequence[socket.socket], host: str, port: int, *, servers: int = 1
 ) -> Listener:
-    """Serve on the sockets that were given, or on ``host:port``. Raises OSError.
-
-    uvloop accepts one connection in each turn of its loop, so that under load new connections would wait in the queue until it
-    overflows. ``at_once`` servers share each socket there, and as many are accepted in a turn. asyncio's loop takes all that wait.
-    """
+    """Serve on the sockets that were given, or on ``host:port``. Raises OSError."""
     loop = asyncio.get_running_loop()
     if given:
-        servers = [await loop.create_server(factory, sock=sock, backlog=BACKLOG) for sock in given]
+        listener = Listener(factory, [await loop.create_server(factory, sock=sock, backlog=BACKLOG) for sock in given])
     else:
-        servers = [await loop.create_server(factory, host, port, backlog=BACKLOG)]
-    listener = Listener(tuple(servers))
-    doubles = []
-    for descriptor in listener.descriptors:
-        shared = socket.socket(fileno=os.dup(descriptor))
-        _bound_unsent(shared)
-        if type(loop).__module__.partition(".")[0] != "uvloop":
-            shared.close()
-            continue
-        for _ in range(at_once - 1):
-            double = socket.socket(fileno=os.dup(descriptor))
-            doubles.append(await loop.create_server(factory, sock=double, backlog=BACKLOG))
-        shared.close()
-    return listener._replace(doubles=tuple(doubles))
+        listener = Listener(factory, [await loop.create_server(factory, host, port, backlog=BACKLOG)])
+    await listener.share(servers)
+    return listener
 
 
 def _bound_unsent(sock: socket.socket) -> None:

@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -31,7 +32,10 @@ def listening():
 
 
 class Greeting(asyncio.Protocol):
+    made = 0
+
     def connection_made(self, transport):
+        Greeting.made += 1
         transport.write(b"hello")
         transport.close()
 
@@ -70,6 +74,41 @@ async def test_sockets_that_are_given_are_served_on_and_live_on_where_somebody_h
     again.close()
 
 
+async def accepted(listener, port, many):
+    """Turns of the loop that it takes until so many connections that wait have been accepted."""
+    connections = []
+    made = Greeting.made
+    for _ in range(many):
+        sock = socket.socket()
+        sock.settimeout(0)
+        sock.connect_ex(("127.0.0.1", port))
+        connections.append(sock)
+    turns = 0
+    async with asyncio.timeout(5):
+        while Greeting.made < made + many:
+            await asyncio.sleep(0)
+            turns += 1
+    for sock in connections:
+        sock.close()
+    return turns
+
+
+async def test_when_it_is_crowded_all_that_wait_are_accepted_in_few_turns():
+    listener = await listen(Greeting, (), "127.0.0.1", 0, servers=2)
+    port = listener.port
+    await accepted(listener, port, 50)
+    listener.crowded(late=True)
+    listener.crowded(late=True)
+    assert await accepted(listener, port, 100) < 30
+    listener.crowded(late=False)
+    await accepted(listener, port, 50)
+    listener.crowded(late=True)
+    listener.close()
+    await asyncio.sleep(0)
+    with pytest.raises(ConnectionRefusedError):
+        await greeted(port)
+
+
 CHILD = """
 import json, os, sys
 sys.path.insert(0, {root!r})
@@ -83,7 +122,7 @@ print(json.dumps([ports, sorted(set(environ) & {{"LISTEN_PID", "LISTEN_FDS", "LI
 
 def child(sockets, environ):
     """What a process finds that gets these sockets from descriptor 3 on."""
-    script = CHILD.format(root=os.getcwd())
+    script = CHILD.format(root=str(Path.cwd()))
     shift = "; ".join(f"exec {3 + n}<&{sock.fileno()}" for n, sock in enumerate(sockets))
     done = subprocess.run(
         ["/bin/bash", "-c", f'{shift}; exec "$0" -c "$1"', sys.executable, script],

@@ -7,6 +7,7 @@ from collections import deque
 from contextlib import suppress
 from email.utils import formatdate
 from math import inf
+from typing import Protocol
 
 from sidecar.edge.data.connection import BODY, CHAT, COLLECT, TUNNEL, WAIT, Connection
 from sidecar.edge.data.door import Door
@@ -20,7 +21,15 @@ MOST_TURNED_AWAY = 256  # connections beyond the limit that still get to read wh
 IDLE_SHARE = 0.5  # of the grace: how long a connection without a request may still bring one while we drain
 FAREWELL = 1.0  # seconds before the end of the grace at which WebSockets are told that we go
 PULSE = 0.1  # seconds between two looks at how late the loop is
+LONG_TURN = (
+    0.005  # seconds: with turns of the loop as long as this, new connections do not get in fast enough by themselves
+)
 PULSES = 5  # that must all have been late
+
+
+class Crowded(Protocol):
+    def __call__(self, *, late: bool) -> None:
+        """Told at each pulse whether the turns of the loop are long."""
 
 
 class DataPort:
@@ -37,6 +46,7 @@ class DataPort:
         self._latest = deque([0.0], maxlen=PULSES)
         self.chats = 0
         self.ceiling = ceiling
+        self.crowded: Crowded | None = None
         self._tick = tick
         self._doors: set[Connection] = set()
         self._turned_away: set[Connection] = set()
@@ -130,6 +140,9 @@ class DataPort:
     def _pulse(self, due: float) -> None:
         """How late this comes is how long whoever came meanwhile has waited."""
         loop = asyncio.get_running_loop()
-        self._latest.append(max(loop.time() - due, 0.0))
+        late = max(loop.time() - due, 0.0)
+        self._latest.append(late)
+        if self.crowded is not None and not self.draining:
+            self.crowded(late=late > LONG_TURN)
         due = loop.time() + PULSE
         self._timers["pulse"] = loop.call_at(due, self._pulse, due)
