@@ -20,7 +20,8 @@ A small VX11 is running on this machine, with the sidecar in front of it. Nothin
 3. Chat again (the command of 1). An answer still comes before a browser's five seconds are over, now with
    "degraded":true and the reason. Repeat it: the breaker opens and the answers get fast.
 
-4. See what happened.
+4. See what happened, in a browser at {admin}/ or in a terminal:
+   .venv/bin/sidecar status --admin {admin}
    curl -s {admin}/metrics | grep vx11_sidecar_
    curl -s {control}/
 
