@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PURE := sidecar/core/*,sidecar/policy/*,sidecar/wire/*,sidecar/rules/*,sidecar/replay/*
-SOURCES := sidecar tests benchmarks dashboards
+SOURCES := sidecar tests benchmarks dashboards deploy
 
 .PHONY: help lab test acceptance fuzz lint format deps lock dashboards bench bench-wire clean
 
@@ -66,6 +66,7 @@ fuzz: .venv/.ready
 dashboards: .venv/.ready
 	$(BIN)/python -m dashboards
 	$(BIN)/sidecar rules build --output dashboards/rules/vx11-sidecar.rules.yaml
+	$(BIN)/python deploy/kubernetes/prometheus_rule.py > deploy/kubernetes/monitoring/prometheusrule.yaml
 	$(BIN)/sidecar schema > policies/schema.json
 	$(BIN)/sidecar metrics > docs/metrics.md
 

@@ -2,10 +2,11 @@
 
     python -m benchmarks.zero_loss [--reloads 1000] [--restarts 50]
 
-Real processes on loopback: a lab that plays VX11, a sidecar in front of it, and clients that chat and relay all the time, some on
-connections that they keep, some on a new one for every request. Meanwhile the policy is replaced and read again, then the process is replaced by
-another one that takes its sockets over. A request failed if its connection did, if no whole answer came, or if the answer was none of VX11's
-200. Clients do what HTTP/1.1 asks of them: after ``Connection: close`` they use a new connection, and nothing is sent twice.
+Real processes on loopback: a lab that plays VX11, a sidecar in front of it, and clients that chat and relay all the time, some
+on connections that they keep, some on a new one for every request. Meanwhile the policy is replaced and read again, then the
+process is replaced by another one that takes its sockets over. A request failed if its connection did, if no whole answer came,
+or if the answer was no 200. Clients do what HTTP/1.1 asks of them: after ``Connection: close`` they use a new connection, and
+nothing is sent twice.
 """
 
 from __future__ import annotations
@@ -146,7 +147,7 @@ class Process:
         async with asyncio.timeout(30):
             while not (line := await process.stdout.readline()).startswith(b"{"):
                 if not line:
-                    raise RuntimeError(f"{arguments[0]} did not start: {log.read_text()}")
+                    raise RuntimeError(f"{arguments[0]} did not start: {await asyncio.to_thread(log.read_text)}")
         return cls(process, json.loads(line))
 
     def signal(self, number: int) -> None:
@@ -169,10 +170,11 @@ class Process:
 @contextlib.asynccontextmanager
 async def deployment(where: Path) -> AsyncIterator[tuple[Callable[[], object], dict[str, str]]]:
     """The lab, and a function that starts a sidecar in front of it (again): it takes over from the one that runs."""
-    lab = await Process.start("lab", log=where / "lab.log")
+    lab = await Process.start(
+        "lab", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--control", "0", log=where / "lab.log"
+    )
     try:
-        with urllib.request.urlopen(lab.said["control"] + "/") as answer:  # loopback
-            services = json.load(answer)["services"]
+        services = await asyncio.to_thread(services_of, lab.said["control"])
         policy = where / "policy.yaml"
         policy.write_text(GENEROUS)
         places = [part for name in ("gateway", "switch", "madre") for part in (f"--{name}", services[name]["url"])]
@@ -186,6 +188,13 @@ async def deployment(where: Path) -> AsyncIterator[tuple[Callable[[], object], d
         yield start, lab.said
     finally:
         await lab.end()
+
+
+def services_of(control: str) -> dict[str, dict[str, str]]:
+    """What the lab runs, by name."""
+    with urllib.request.urlopen(control + "/") as answer:  # loopback
+        found: dict[str, dict[str, str]] = json.load(answer)["services"]
+        return found
 
 
 def reloads_counted(admin: str) -> Counter[str]:
@@ -207,7 +216,11 @@ async def reloading(count: int, where: Path) -> tuple[Load, str]:
         try:
             async with load.at_work():
                 for number in range(count):
-                    text = GENEROUS + f"deadline: {{client: {5000 + number}ms}}\n" if number % 10 else "deadline: {client: 5}\n"
+                    text = (
+                        GENEROUS + f"deadline: {{client: {5000 + number}ms}}\n"
+                        if number % 10
+                        else "deadline: {client: 5}\n"
+                    )
                     other = where / "policy.new"
                     other.write_text(text)
                     other.replace(where / "policy.yaml")

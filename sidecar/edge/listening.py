@@ -124,7 +124,7 @@ async def listen(
 
 def _bound_unsent(sock: socket.socket) -> None:
     """What waits for a slow reader waits in the gateway, and not as megabytes in our system. Accepted sockets inherit it."""
-    if hasattr(socket, "TCP_NOTSENT_LOWAT") and sock.family in (socket.AF_INET, socket.AF_INET6):
+    if hasattr(socket, "TCP_NOTSENT_LOWAT"):
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, MOST_UNSENT)
 
 
@@ -159,9 +159,15 @@ def adopted(descriptor: int) -> socket.socket:
     except OSError as error:
         raise UnusableSocketError(f"descriptor {descriptor} is no socket: {error.strerror}") from None
     with suppress(OSError):  # what has no such option does not listen
-        if sock.type == socket.SOCK_STREAM and sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+        if _is_tcp(sock) and sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
             sock.settimeout(0)
             sock.set_inheritable(False)
             return sock
     sock.detach()
-    raise UnusableSocketError(f"descriptor {descriptor} is no socket that listens (a stream socket, Accept=no)")
+    raise UnusableSocketError(
+        f"descriptor {descriptor} is no TCP socket that listens (ListenStream= with a port, Accept=no)"
+    )
+
+
+def _is_tcp(sock: socket.socket) -> bool:
+    return sock.type == socket.SOCK_STREAM and sock.family in (socket.AF_INET, socket.AF_INET6)

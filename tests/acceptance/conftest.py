@@ -15,20 +15,26 @@ from tests.acceptance.running import LabProcess, Process
 Spawn = Callable[..., Process]
 FREE = ("--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0")
 
-_figures: list[str] = []
 
-
-@pytest.fixture(scope="session")
-def figures() -> list[str]:
-    """Lines that are shown when all tests have run."""
-    return _figures
+@pytest.fixture
+def figures(request: pytest.FixtureRequest) -> Iterator[list[str]]:
+    """Lines that are shown when all tests have run, in whatever process this one runs."""
+    lines: list[str] = []
+    yield lines
+    request.node.user_properties.extend(("figure", line) for line in lines)
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    if _figures:
+    ended = [report for reports in terminalreporter.stats.values() for report in reports if _is_teardown(report)]
+    lines = {str(value) for report in ended for name, value in report.user_properties if name == "figure"}
+    if lines:
         terminalreporter.section("acceptance figures")
-        for line in sorted(_figures):
+        for line in sorted(lines):
             terminalreporter.line(line)
+
+
+def _is_teardown(report: object) -> bool:
+    return getattr(report, "when", None) == "teardown"
 
 
 @pytest.fixture

@@ -160,9 +160,15 @@ def test_what_cannot_be_listened_on_is_named(environ, says):
 
 
 def test_only_a_stream_socket_that_listens_is_adopted(listening, tmp_path):
-    with socket.socket() as deaf, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams:
-        for sock in (deaf, datagrams):
-            with pytest.raises(UnusableSocketError, match="no socket that listens"):
+    with (
+        socket.socket() as deaf,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams,
+        socket.socket(socket.AF_UNIX) as unix,
+    ):
+        unix.bind(str(tmp_path / "unix"))
+        unix.listen()
+        for sock in (deaf, datagrams, unix):
+            with pytest.raises(UnusableSocketError, match="no TCP socket that listens"):
                 adopted(sock.fileno())
             assert sock.fileno() >= 0  # and is left as it was
     with (tmp_path / "file").open("w") as file, pytest.raises(UnusableSocketError, match="no socket"):
