@@ -6,12 +6,14 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PURE := sidecar/core/*,sidecar/policy/*,sidecar/wire/*,sidecar/rules/*,sidecar/replay/*
 SOURCES := sidecar tests benchmarks dashboards deploy
 
-.PHONY: help lab test acceptance fuzz lint format deps lock dashboards bench bench-wire clean
+.PHONY: help lab test acceptance containers incident fuzz lint format deps lock dashboards bench bench-wire clean
 
 help:
 	@echo "make lab         try the sidecar on this machine: a small VX11 that breaks on demand (LAB_SECONDS=n ends it by itself)"
 	@echo "make test        everything that must hold: lint, types, floors, tests; under 10 minutes on 2 cores"
 	@echo "make acceptance  the long runs: full-length incidents against the lab"
+	@echo "make containers  the image built and run without Docker's engine, and compose files brought up (root)"
+	@echo "make incident    a scripted incident, what every panel and alert saw of it, and a Prometheus to look at (SECONDS=600)"
 	@echo "make fuzz        generated messages and requests for FUZZ_SECONDS (900) seconds"
 	@echo "make dashboards  writes dashboards, rules, schema and metrics reference anew from the code"
 	@echo "make bench       start time, memory, what a chat costs, what a scrape costs, how fast a replay is"
@@ -59,6 +61,14 @@ bench-wire: .venv/.ready deps
 	$(BIN)/python -m benchmarks.crowd
 	$(BIN)/python -m benchmarks.flood
 	$(BIN)/python -m benchmarks.zero_loss
+
+# Needs root and Debian's packages; builds its own base image.
+containers: .venv/.ready
+	sh tests/container/deps.sh
+	$(BIN)/python -m pytest tests/container -m slow -rP $(PYTEST)
+
+incident: .venv/.ready deps
+	$(BIN)/python -m benchmarks.incident --seconds $(or $(SECONDS),600)
 
 fuzz: .venv/.ready
 	$(BIN)/python -m tests.fuzz $(or $(FUZZ_SECONDS),900)

@@ -1,8 +1,9 @@
-"""Try everything on this machine: a small VX11 on loopback that breaks on demand, and the sidecar in front of it."""
+"""Try everything on this machine: a small VX11 that breaks on demand, and the sidecar in front of it."""
 
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import sys
 from collections.abc import AsyncIterator
@@ -13,11 +14,13 @@ from sidecar.cli.serve import add_common_options, load_policy
 
 if TYPE_CHECKING:
     from sidecar.edge.outlets.log import Logging
+    from sidecar.edge.process import Stop
     from sidecar.edge.reload import Source
     from sidecar.edge.settings import Settings
     from sidecar.lab.town import Lab
 
 SECONDS = "LAB_SECONDS"
+SERVICES = ("gateway", "switch", "madre")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -32,7 +35,36 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--listen", metavar="HOST:PORT", default="127.0.0.1:8000", help="data port of the sidecar (%(default)s)")
     add("--admin", metavar="HOST:PORT", default="127.0.0.1:9180", help="admin port of the sidecar (%(default)s)")
     add("--control", metavar="PORT", type=_port, default=8019, help="control port of the lab (%(default)s)")
+    add(
+        "--only-services",
+        action="store_true",
+        help="without the sidecar, for one that runs elsewhere: in another container",
+    )
+    add(
+        "--host",
+        metavar="ADDRESS",
+        type=_host,
+        default="127.0.0.1",
+        help="IPv4 address of the lab's own ports (%(default)s); whoever reaches it may break the lab",
+    )
+    for name in SERVICES:
+        add(
+            f"--{name}-port",
+            metavar="PORT",
+            type=_port,
+            default=0,
+            help=f"port of the lab's {name} (chosen and printed)",
+        )
     add_common_options(parser, log_level="warning")
+
+
+def _host(text: str) -> str:
+    from ipaddress import IPv4Address  # noqa: PLC0415
+
+    try:
+        return str(IPv4Address(text))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no IPv4 address, as 127.0.0.1 and 0.0.0.0 are") from None
 
 
 def _port(text: str) -> int:
@@ -50,9 +82,19 @@ def run(arguments: argparse.Namespace) -> None:
     seconds = _seconds(os.environ.get(SECONDS))
     logging = Logging(arguments.log_level)
     try:
-        run_loop(_show(arguments, seconds, logging))
+        run_loop(_play(arguments, seconds) if arguments.only_services else _show(arguments, seconds, logging))
     finally:
         logging.close()
+
+
+async def _play(arguments: argparse.Namespace, seconds: float | None) -> None:
+    """The services alone."""
+    from sidecar.edge.process import Stop, say  # noqa: PLC0415
+
+    stop = Stop()
+    async with _town(arguments) as lab:
+        say({"event": "ready", **lab.urls})
+        await _ended(stop, seconds)
 
 
 async def _show(arguments: argparse.Namespace, seconds: float | None, logging: Logging) -> None:
@@ -73,25 +115,49 @@ async def _show(arguments: argparse.Namespace, seconds: float | None, logging: L
         listen, admin = sidecar.serving
         sys.stdout.write(instructions(f"http://{listen}", f"http://{admin}", lab.control_url, lab.token) + "\n")
         say({"event": "ready", "listen": str(listen), "admin": str(admin), "control": lab.control_url})
-        try:
-            async with asyncio.timeout(seconds):
-                await stop.first.wait()
-        except TimeoutError:
-            pass  # LAB_SECONDS are over
+        await _ended(stop, seconds)
         await stop.drain(sidecar)
+
+
+async def _ended(stop: Stop, seconds: float | None) -> None:
+    """Until somebody says so, or LAB_SECONDS are over."""
+    import asyncio  # noqa: PLC0415
+
+    try:
+        async with asyncio.timeout(seconds):
+            await stop.first.wait()
+    except TimeoutError:
+        pass
 
 
 @asynccontextmanager
 async def _town(arguments: argparse.Namespace) -> AsyncIterator[Lab]:
-    """The lab. Of its ports only the control port is chosen by the caller, so that is the one that may be taken."""
+    """The lab; what cannot be had is said as the option that asks for it."""
     from sidecar.lab.town import Lab  # noqa: PLC0415
 
     async with AsyncExitStack() as stack:
         try:
-            lab = await stack.enter_async_context(Lab(control_port=arguments.control, faults=tuple(arguments.fault)))
+            lab = await stack.enter_async_context(
+                Lab(
+                    host=arguments.host,
+                    gateway_port=arguments.gateway_port,
+                    switch_port=arguments.switch_port,
+                    madre_port=arguments.madre_port,
+                    control_port=arguments.control,
+                    faults=tuple(arguments.fault),
+                )
+            )
         except OSError as error:
-            raise OSError(error.errno, error.strerror, f"--control {arguments.control}") from None
+            raise OSError(error.errno, error.strerror, _option(arguments, error)) from None
         yield lab
+
+
+def _option(arguments: argparse.Namespace, error: OSError) -> str:
+    if error.errno == errno.EADDRNOTAVAIL:
+        return f"--host {arguments.host}"
+    if error.filename == "control":
+        return f"--control {arguments.control}"
+    return f"--{error.filename}-port {vars(arguments)[f'{error.filename}_port']}"
 
 
 def _settings(arguments: argparse.Namespace, lab: Lab) -> Settings:

@@ -26,6 +26,8 @@ from sidecar.lab.routes import Ask, path_and_query
 
 logger = logging.getLogger(__name__)
 
+LOOPBACK = "127.0.0.1"
+EVERYWHERE = "0.0.0.0"  # noqa: S104 - only where the caller asks for it
 KEEP_ALIVE = 5.0
 MOST_COUNTED = 1000  # different requests; further ones are counted together
 HEADER_LIMIT = 128 * 1024  # 70 kB header fields were seen to pass
@@ -59,7 +61,7 @@ class _Server(web.Server):
 
 
 class Listener:
-    def __init__(self, app: App, pace: Pace, faults: Faults | None = None) -> None:
+    def __init__(self, app: App, pace: Pace, faults: Faults | None = None, host: str = LOOPBACK) -> None:
         self._app = app
         self._faults = faults
         settings = {"max_line_size": HEADER_LIMIT, "max_field_size": HEADER_LIMIT, "access_log": None}
@@ -68,20 +70,22 @@ class Listener:
         self._place: socket.socket | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
         self._closing = False
-        self.address: tuple[str, int] = ("127.0.0.1", 0)
+        self.address: tuple[str, int] = (host, 0)
         self.requests: Counter[str] = Counter()
 
     @property
     def url(self) -> str:
+        """Where this machine finds it."""
         host, port = self.address
-        return f"http://{host}:{port}"
+        return f"http://{LOOPBACK if host == EVERYWHERE else host}:{port}"
 
     @property
     def in_flight(self) -> int:
         return len(self._tasks)
 
     async def open(self, port: int = 0) -> None:
-        self._place = await _bind(port)
+        """On an IPv4 address of this machine. Raises OSError."""
+        self._place = await _bind((self.address[0], port))
         self.address = self._place.getsockname()[:2]
         await self._listen()
 
@@ -106,7 +110,7 @@ class Listener:
         await self._server.shutdown(1.0)
 
     async def _listen(self) -> None:
-        place, self._place = self._place or await _bind(self.address[1]), None
+        place, self._place = self._place or await _bind(self.address), None
         self._listening = await asyncio.get_running_loop().create_server(self._server, sock=place, backlog=512)
 
     async def _refuse(self) -> None:
@@ -115,12 +119,12 @@ class Listener:
             self._listening.close()
             self._listening = None
         await self._drop()
-        self._place = await _bind(self.address[1])
+        self._place = await _bind(self.address)
 
     async def _drop(self) -> None:
         """Every connection and all work, as when a process dies."""
         for connection in self._server.connections:
-            if isinstance(connection.transport, asyncio.Transport):
+            if connection.transport is not None:  # uvloop's are no asyncio.Transport
                 connection.transport.abort()
         tasks = list(self._tasks)
         for task in tasks:
@@ -199,17 +203,17 @@ def _reset(transport: asyncio.Transport) -> None:
     transport.abort()
 
 
-async def _bind(port: int) -> socket.socket:
-    """Binds on loopback. A listener that was just closed may hold the port for another turn of the loop."""
+async def _bind(address: tuple[str, int]) -> socket.socket:
+    """A listener that was just closed may hold the port for another turn of the loop."""
     for attempt in range(50):
         place = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         place.setblocking(False)  # noqa: FBT003
         try:
-            place.bind(("127.0.0.1", port))
+            place.bind(address)
         except OSError:
             place.close()
-            if attempt == 49 or not port:
+            if attempt == 49 or not address[1]:
                 raise
             await asyncio.sleep(0.002)
         else:

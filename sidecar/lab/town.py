@@ -1,4 +1,4 @@
-"""A small VX11 on loopback: gateway, switch and madre, and a control port to break and mend them.
+"""A small VX11, on loopback unless told otherwise: gateway, switch and madre, and a control port to break and mend them.
 
 ``async with Lab() as lab:`` starts the town; ``lab.switch_url`` and its sisters say where it is, ``await
 lab.fault("switch", "hang")`` breaks it, ``await lab.clear("switch")`` mends it. It needs no rights, no containers and
@@ -15,7 +15,7 @@ from sidecar.lab.caller import Caller, session
 from sidecar.lab.control import Control
 from sidecar.lab.faults import SERVICES, Faults, Order, order, parse
 from sidecar.lab.gateway import Gateway
-from sidecar.lab.listener import App, Listener
+from sidecar.lab.listener import LOOPBACK, App, Listener
 from sidecar.lab.madre import Madre
 from sidecar.lab.pace import Pace
 from sidecar.lab.switch import Switch
@@ -26,12 +26,15 @@ DEFAULT_TOKEN = "vx11-local-token"  # noqa: S105  the one every compose file of 
 class Lab:
     """Ports of 0 are chosen by the system. ``tempo`` scales every wait of the lab: 0.01 is a hundred times faster.
 
-    ``faults`` are those that are on from the start, as they are written on a command line: ``switch=hang``.
+    ``faults`` are those that are on from the start, as they are written on a command line: ``switch=hang``. ``host`` is an IPv4
+    address of this machine; everybody who reaches it may use and break the lab. Entering raises OSError for an address that cannot be
+    had, with the name of the service as its file name.
     """
 
     def __init__(
         self,
         *,
+        host: str = LOOPBACK,
         gateway_port: int = 0,
         switch_port: int = 0,
         madre_port: int = 0,
@@ -42,6 +45,7 @@ class Lab:
     ) -> None:
         self.token = token
         self.pace = Pace(tempo)
+        self._host = host
         self._ports = {"gateway": gateway_port, "switch": switch_port, "madre": madre_port}
         self._control_port = control_port
         self._first = tuple(parse(text) for text in faults)
@@ -69,15 +73,19 @@ class Lab:
         self.gateway = Gateway(self.pace, faults["gateway"], self.token, caller, self._urls)
         apps: dict[str, App] = {"gateway": self.gateway, "switch": self.switch, "madre": self.madre}
         for name, app in apps.items():
-            self._listeners[name] = Listener(app, self.pace, faults[name])
+            self._listeners[name] = Listener(app, self.pace, faults[name], self._host)
             await self._open(stack, name, self._listeners[name], self._ports[name])
-        await self._open(stack, "control", Listener(Control(self), self.pace), self._control_port)
+        control = Listener(Control(self), self.pace, host=self._host)
+        await self._open(stack, "control", control, self._control_port)
         for wanted in self._first:
             await self._take(wanted)
 
     async def _open(self, stack: contextlib.AsyncExitStack, name: str, listener: Listener, port: int) -> None:
         stack.push_async_callback(listener.close)
-        await listener.open(port)
+        try:
+            await listener.open(port)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, name) from None
         self._urls[name] = listener.url
 
     @property
