@@ -177,5 +177,3 @@ def _bound(path: Path) -> socket.socket:
 def _same_user(connection: socket.socket) -> bool:
     told = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
     return _CREDENTIALS.unpack(told)[1] in (0, os.geteuid())
-
-

@@ -159,7 +159,9 @@ class RelayTimeouts(Section):
     head: Duration = Field(10.0, description="a client's time to send a head")
     response_head: Duration = Field(30.0, description="the gateway really takes 22 s for some answers")
     idle: Duration = Field(75.0, description="a kept-alive client connection without a request")
-    stall: Duration = Field(60.0, description="a client or gateway that neither sends what it owes nor reads what waits for it")
+    stall: Duration = Field(
+        60.0, description="a client or gateway that neither sends what it owes nor reads what waits for it"
+    )
     stream: Unbounded = Field(
         None, description="longest silence within a body or tunnel; none: SSE and WebSockets may be silent for ever"
     )
@@ -238,7 +240,9 @@ class Policy(Section):
     intercept: Intercept = Field(Intercept(), description="which requests are ours to answer")
     deadline: DeadlinePolicy = Field(DeadlinePolicy(), description="when the answer must have left")
     guards: Guards = Field(Guards(), description="what is refused before any target is asked")
-    overload: Overload = Field(Overload(), description="too much to do: 503 at once, so that the rest is served in time")
+    overload: Overload = Field(
+        Overload(), description="too much to do: 503 at once, so that the rest is served in time"
+    )
     targets: Annotated[tuple[Target, ...], Listed] = Field(
         (),  # never seen: `_complete` fills it in
         min_length=1,

@@ -153,7 +153,8 @@ def _load(job: str) -> list[Alert]:
             f"sum by (job, instance, why) (increase({P}_shed_requests_total[<5m>])) > 0",
             2 * MINUTE,
             '{{ $labels.instance }} answered {{ printf "%.0f" $value }} requests with 503 at once in <5m> ({{ $labels.why }})',
-            "There is more to do than it can do in time, so it refuses early what would come too late.",
+            "There is more to do than it can do in time, so it refuses early what would come too late. Chats that are shed are bad ones "
+            "for availability.",
         ),
         Alert(
             "VX11SidecarDescriptorsNearLimit",

@@ -118,7 +118,10 @@ def beginning(head_: bytes) -> Any:
 
 
 async def test_after_the_grace_an_answer_that_shows_its_length_is_ended_and_one_that_does_not_is_reset():
-    async with serving(beginning(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n")) as upstream, stage(upstream) as port:
+    async with (
+        serving(beginning(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n")) as upstream,
+        stage(upstream) as port,
+    ):
         reader, writer = await port.connect()
         writer.write(get())
         await reader.readuntil(b"some")
@@ -416,5 +419,3 @@ async def test_those_who_are_turned_away_take_nobodys_place(monkeypatch):
         for writer in (again_writer, beyond_writer, *(writer for _, writer in others)):
             writer.close()
         assert await first.read() == b""
-
-

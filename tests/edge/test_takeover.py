@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 import stat
+from pathlib import Path
 
 import pytest
 
@@ -57,7 +57,9 @@ async def test_sockets_go_over_and_the_one_before_is_relieved_when_the_new_one_s
     async with running.successors(path):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         predecessor = await asked(path)
-        assert [sock.getsockname()[1] for sock in (*predecessor.listeners.data, *predecessor.listeners.admin)] == running.ports
+        assert [
+            sock.getsockname()[1] for sock in (*predecessor.listeners.data, *predecessor.listeners.admin)
+        ] == running.ports
         assert not running.relieved.is_set()
         await predecessor.relieve()
         assert running.relieved.is_set()
@@ -137,7 +139,7 @@ async def test_somebody_else_at_the_path_is_refused(tmp_path, said):
 
 async def test_no_descriptor_stays_open_where_it_fails(running, tmp_path):
     def opened():
-        return len(os.listdir("/proc/self/fd"))
+        return sum(1 for _ in Path("/proc/self/fd").iterdir())
 
     with (tmp_path / "file").open("w") as file:
         given = {"data": (running.sockets[0].fileno(), file.fileno()), "admin": (running.sockets[1].fileno(),)}
@@ -147,16 +149,15 @@ async def test_no_descriptor_stays_open_where_it_fails(running, tmp_path):
                 with pytest.raises(UnusableSocketError, match="no socket"):
                     await asked(tmp_path / "takeover")
             async with asyncio.timeout(2):
-                while opened() > before + 1:  # a thread's own may still be there
+                while opened() > before + 1:  # noqa: ASYNC110 - a thread's own may still be there
                     await asyncio.sleep(0.01)
 
 
 async def test_a_process_that_does_not_leave_is_an_error(tmp_path, monkeypatch):
     monkeypatch.setattr(takeover, "PATIENCE", 0.1)
     left, right = socket.socketpair()
-    with right:
-        with pytest.raises(ConnectionError, match="did not answer"):
-            await takeover.Predecessor(left, takeover.Listeners()).relieve()
+    with right, pytest.raises(ConnectionError, match="did not answer"):
+        await takeover.Predecessor(left, takeover.Listeners()).relieve()
     left, right = socket.socketpair()
     right.close()
     with pytest.raises(ConnectionError):

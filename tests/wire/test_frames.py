@@ -14,7 +14,12 @@ def frame(payload: bytes, *, mask: bool = False, opcode: int = 2, size: int = 0)
     size = size or (0 if length < 126 else 2 if length < 65536 else 8)
     bit = 0x80 if mask else 0
     short = {0: length, 2: 126, 8: 127}[size]
-    return bytes((0x80 | opcode, bit | short)) + (length.to_bytes(size, "big") if size else b"") + (b"keys" if mask else b"") + payload
+    return (
+        bytes((0x80 | opcode, bit | short))
+        + (length.to_bytes(size, "big") if size else b"")
+        + (b"keys" if mask else b"")
+        + payload
+    )
 
 
 FRAMES = st.lists(

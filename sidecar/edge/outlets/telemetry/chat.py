@@ -24,7 +24,8 @@ OUTCOMES = {  # outcome of a chat, and the statuses it can have
 }
 _CODES = tuple(sorted({str(code) for codes in OUTCOMES.values() for code in codes}))
 _AUTH = {"auth_required": "missing", "forbidden": "wrong"}
-_UNJUDGED = {499: "client_gone", 500: "failed", 503: "failed"}  # nobody looked at the request: it is no fault of the client's
+# Nobody looked at the request, so nothing of it is the client's fault.
+_UNJUDGED = {499: "client_gone", 500: "failed", 503: "failed"}
 
 
 class ChatMetrics:
