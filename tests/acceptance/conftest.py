@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,25 +16,32 @@ Spawn = Callable[..., Process]
 FREE = ("--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0")
 
 
-@pytest.fixture
-def figures(request: pytest.FixtureRequest) -> Iterator[list[str]]:
-    """Lines that are shown when all tests have run, in whatever process this one runs."""
-    lines: list[str] = []
-    yield lines
-    request.node.user_properties.extend(("figure", line) for line in lines)
+_figures: list[str] = []
+
+
+@pytest.fixture(scope="session")
+def figures() -> list[str]:
+    """Lines that are shown when all tests have run, in whatever process they ran."""
+    return _figures
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A report travels to where the end is told, and takes the lines with it."""
+    report = yield
+    if call.when == "teardown":
+        report.user_properties.extend(("figure", line) for line in _figures)
+        _figures.clear()
+    return report
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    ended = [report for reports in terminalreporter.stats.values() for report in reports if _is_teardown(report)]
-    lines = {str(value) for report in ended for name, value in report.user_properties if name == "figure"}
+    ended = [report for reports in terminalreporter.stats.values() for report in reports]
+    lines = {str(value) for one in ended for name, value in getattr(one, "user_properties", ()) if name == "figure"}
     if lines:
         terminalreporter.section("acceptance figures")
         for line in sorted(lines):
             terminalreporter.line(line)
-
-
-def _is_teardown(report: object) -> bool:
-    return getattr(report, "when", None) == "teardown"
 
 
 @pytest.fixture

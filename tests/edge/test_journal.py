@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import json
+import stat
 import threading
 
 import orjson
@@ -67,6 +68,12 @@ def lines(tmp_path):
 
 def opened(directory, **settings):
     return Journal(directory, JournalPolicy.model_validate(settings), seed=2**63 - 1)
+
+
+def test_nobody_else_may_read_a_journal(tmp_path):
+    opened(tmp_path).close()
+    (file,) = tmp_path.iterdir()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
 def test_a_journal_begins_with_what_replay_must_know(tmp_path, lines):

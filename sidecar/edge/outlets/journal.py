@@ -10,6 +10,7 @@ counted, and a journal with a gap says so with a ``dropped`` line.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from contextlib import suppress
@@ -125,10 +126,15 @@ class _Files:
         """The file after all that are there: another process may write in the same directory."""
         known = sorted((number, path) for path in self._directory.iterdir() if (number := _number(path)))
         last = known[-1][0] if known else 0
-        file = FileIO(self._directory / f"journal-{last + 1:06d}{SUFFIX}", "x")
+        file = FileIO(self._directory / f"journal-{last + 1:06d}{SUFFIX}", "x", opener=_for_us_alone)
         for _, path in known[: -self._keep]:
             path.unlink(missing_ok=True)
         return file
+
+
+def _for_us_alone(path: str, flags: int) -> int:
+    """Who chatted when, and with what id, is nobody else's business."""
+    return os.open(path, flags, 0o600)
 
 
 def _number(path: Path) -> int:
