@@ -21,6 +21,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sidecar.cli.serve import add_place_options
+
 if TYPE_CHECKING:
     from sidecar.doctor.report import Look
     from sidecar.doctor.setup import Wanted
@@ -30,12 +32,8 @@ LONGEST = 600.0  # seconds
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
+    add_place_options(parser)
     add = parser.add_argument
-    add("--listen", metavar="HOST:PORT", help="data port of the sidecar (default 127.0.0.1:8000)")
-    add("--admin", metavar="HOST:PORT", help="admin port of the sidecar (default 127.0.0.1:9180)")
-    add("--gateway", metavar="HOST:PORT", help="where the gateway is now (default 127.0.0.1:8010)")
-    add("--switch", metavar="HOST:PORT", help="default 127.0.0.1:8002")
-    add("--madre", metavar="HOST:PORT", help="default 127.0.0.1:8001")
     add("--operator", metavar="HOST:PORT", help="operator backend; default: VX11_OPERATOR_URL, else not looked at")
     add(
         "--policy",

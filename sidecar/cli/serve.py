@@ -12,12 +12,8 @@ if TYPE_CHECKING:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
+    add_place_options(parser)
     add = parser.add_argument
-    add("--listen", metavar="HOST:PORT", help="data port (default 127.0.0.1:8000; port 0 is chosen and printed)")
-    add("--admin", metavar="HOST:PORT", help="admin port (default 127.0.0.1:9180)")
-    add("--gateway", metavar="HOST:PORT", help="where the gateway is now (default 127.0.0.1:8010)")
-    add("--switch", metavar="HOST:PORT", help="default 127.0.0.1:8002")
-    add("--madre", metavar="HOST:PORT", help="default 127.0.0.1:8001")
     add(
         "--grace",
         metavar="TIME",
@@ -37,6 +33,16 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="Unix socket: started again with the same path, a new process takes the ports over, and no connection is refused",
     )
     add_common_options(parser, log_level="info")
+
+
+def add_place_options(parser: argparse.ArgumentParser) -> None:
+    """Where everything is: for ``serve``, and for ``doctor``, which looks there."""
+    add = parser.add_argument
+    add("--listen", metavar="HOST:PORT", help="data port (default 127.0.0.1:8000; serve: port 0 is chosen and printed)")
+    add("--admin", metavar="HOST:PORT", help="admin port (default 127.0.0.1:9180)")
+    add("--gateway", metavar="HOST:PORT", help="where the gateway is now (default 127.0.0.1:8010)")
+    add("--switch", metavar="HOST:PORT", help="default 127.0.0.1:8002")
+    add("--madre", metavar="HOST:PORT", help="default 127.0.0.1:8001")
 
 
 def add_common_options(parser: argparse.ArgumentParser, *, log_level: str) -> None:
