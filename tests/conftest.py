@@ -1,6 +1,7 @@
 """One seed for the whole run: Hypothesis takes the one that pytest-randomly prints, so ``--randomly-seed=N`` repeats all of it.
 
-At its end everything that it wrote is searched for secrets.
+At its end everything that it wrote is searched for secrets, and what tests measured is shown: properties of reports whose name
+ends with "figures", so that they come from workers of pytest-xdist, too.
 """
 
 from __future__ import annotations
@@ -25,3 +26,16 @@ def pytest_configure(config):
     if option.hypothesis_seed is None and isinstance(getattr(option, "randomly_seed", None), int):
         option.hypothesis_seed = option.randomly_seed
     config.pluginmanager.register(canary_search.Search(config), "canary search")
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Here and not beside the tests: with workers, only what lies above all of them is loaded where the end is told."""
+    figures = {}
+    for report in (report for reports in terminalreporter.stats.values() for report in reports):
+        for name, text in getattr(report, "user_properties", ()):
+            if name.endswith(" figures"):
+                figures.setdefault(name, {})[text] = None
+    for name, texts in sorted(figures.items()):
+        terminalreporter.section(name)
+        for text in sorted(texts):
+            terminalreporter.write_line(text)

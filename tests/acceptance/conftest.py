@@ -6,7 +6,6 @@ import contextlib
 import itertools
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -30,18 +29,9 @@ def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> Generator[None, py
     """A report travels to where the end is told, and takes the lines with it."""
     report = yield
     if call.when == "teardown":
-        report.user_properties.extend(("figure", line) for line in _figures)
+        report.user_properties.extend(("acceptance figures", line) for line in _figures)
         _figures.clear()
     return report
-
-
-def pytest_terminal_summary(terminalreporter: Any) -> None:
-    ended = [report for reports in terminalreporter.stats.values() for report in reports]
-    lines = {str(value) for one in ended for name, value in getattr(one, "user_properties", ()) if name == "figure"}
-    if lines:
-        terminalreporter.section("acceptance figures")
-        for line in sorted(lines):
-            terminalreporter.line(line)
 
 
 @pytest.fixture

@@ -13,11 +13,11 @@ from tests.dashboards.prometheus import Series, binary
 from tests.dashboards.queries import Asked, annotation_queries, panel_queries
 from tests.incident import tables
 from tests.incident.acts import ACTS, GONE, LINGERING, TOLERATED, alert
-from tests.incident.conftest import FIGURES
 from tests.incident.run import play, rows, silent, surprises
 from tests.incident.town import Town, busy, town
 
 EVERY = (*ACTS, GONE)
+FIGURES = "incident figures"  # the name under which they are shown when all tests have run
 
 
 @pytest.mark.xdist_group("incident")
