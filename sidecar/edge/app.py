@@ -129,7 +129,7 @@ class Sidecar:
         self._status.blocked_by = "draining"
         if delay:
             await asyncio.sleep(delay)
-        self._data.close()
+        await self._data.finish()
         if relieved:
             self._admin.close()
         cut = await self._port.drain(grace)

@@ -41,7 +41,7 @@ class Listener:
 
     uvloop accepts one connection in each turn of its loop: under load, when a turn takes milliseconds, new connections would
     wait in the queue until it overflows. So a few servers share each socket, and when ``crowded`` says that turns are long,
-    everything that waits is accepted by hand. That costs a connection 20 µs more; asyncio's own loop needs none of it.
+    everything that waits is accepted by hand. That costs a connection 20 µs more; asyncio's own loop takes all by itself.
     """
 
     def __init__(self, factory: Factory, servers: Sequence[asyncio.Server]) -> None:
@@ -49,6 +49,7 @@ class Listener:
         self._servers = list(servers)
         self._ours = len(servers)
         self._shared: list[socket.socket] = []
+        self._one_by_one = False
         self._helping = False
         self._accepted: set[asyncio.Task[object]] = set()
 
@@ -63,21 +64,18 @@ class Listener:
     async def share(self, servers: int) -> None:
         """Let so many servers accept from each socket, where the loop takes one connection at a time."""
         loop = asyncio.get_running_loop()
-        one_by_one = type(loop).__module__.partition(".")[0] == "uvloop"
+        self._one_by_one = type(loop).__module__.partition(".")[0] == "uvloop"
         for descriptor in self.descriptors:
             shared = socket.socket(fileno=os.dup(descriptor))
             _bound_unsent(shared)
-            if not one_by_one:
-                shared.close()
-                continue
             self._shared.append(shared)
-            for _ in range(servers - 1):
+            for _ in range(servers - 1 if self._one_by_one else 0):
                 double = socket.socket(fileno=os.dup(descriptor))
                 self._servers.append(await loop.create_server(self._factory, sock=double, backlog=BACKLOG))
 
     def crowded(self, *, late: bool) -> None:
         """Told again and again whether the turns of the loop are long."""
-        if late == self._helping:
+        if late == self._helping or not self._one_by_one:
             return
         self._helping = late
         loop = asyncio.get_running_loop()
@@ -86,6 +84,14 @@ class Listener:
                 loop.add_reader(shared.fileno(), self._accept, shared)
             else:
                 loop.remove_reader(shared.fileno())
+
+    async def finish(self) -> None:
+        """Accept no more, but whoever waits in the queue already."""
+        self._close_servers()
+        for shared in self._shared:
+            self._accept(shared)
+        await asyncio.gather(*self._accepted, return_exceptions=True)
+        self.close()
 
     def _accept(self, shared: socket.socket) -> None:
         loop = asyncio.get_running_loop()
@@ -101,10 +107,13 @@ class Listener:
 
     def close(self) -> None:
         """Accept no more. The sockets themselves live on if another process holds them."""
-        self.crowded(late=False)
+        self._close_servers()
         for shared in self._shared:
             shared.close()
         self._shared.clear()
+
+    def _close_servers(self) -> None:
+        self.crowded(late=False)
         for server in self._servers:
             server.close()
 

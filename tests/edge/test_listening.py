@@ -74,6 +74,22 @@ async def test_sockets_that_are_given_are_served_on_and_live_on_where_somebody_h
     again.close()
 
 
+@pytest.mark.parametrize("servers", [1, 3])
+async def test_who_waits_in_the_queue_when_the_port_closes_is_still_accepted(servers):
+    listener = await listen(Greeting, (), "127.0.0.1", 0, servers=servers)
+    port = listener.port
+    waiting = [
+        socket.create_connection(("127.0.0.1", port)) for _ in range(20)
+    ]  # blocks: the loop has seen none of them
+    await listener.finish()
+    for sock in waiting:
+        sock.settimeout(2)
+        assert await asyncio.to_thread(sock.recv, 10) == b"hello"
+        sock.close()
+    with pytest.raises(ConnectionRefusedError):
+        await greeted(port)
+
+
 async def accepted(listener, port, many):
     """Turns of the loop that it takes until so many connections that wait have been accepted."""
     connections = []
