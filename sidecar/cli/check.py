@@ -14,7 +14,6 @@ valid; all times in seconds); and "summary", the number of "files", "errors" and
 from __future__ import annotations
 
 import argparse
-import re
 import stat
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -137,9 +136,10 @@ def _as_finding(problem: Problem, unreadable: Path | None) -> Finding:
 
 
 def _never_reloads(loaded: Loaded) -> Iterator[Finding]:
+    from sidecar.doctor.host import Host, mounts  # noqa: PLC0415
     from sidecar.policy.lint import CODES, Finding  # noqa: PLC0415
 
-    mounted = _mount_points(MOUNTS)
+    mounted = {mount.point for mount in mounts(Host(mounts=MOUNTS))}
     for file in loaded.files:
         if str(file.resolve()) in mounted:
             message = (
@@ -147,16 +147,6 @@ def _never_reloads(loaded: Loaded) -> Iterator[Finding]:
                 "when the container started, however often it is replaced outside: mount its directory"
             )
             yield Finding(str(file), 1, 1, CODES["never-reloads"], "", message, "never-reloads")
-
-
-def _mount_points(table: Path) -> frozenset[str]:
-    """The fifth field of each line; spaces and the like stand there as octal numbers."""
-    try:
-        lines = table.read_bytes().decode(errors="surrogateescape").splitlines()
-    except OSError:  # not on this system
-        return frozenset()
-    points = (fields[4] for line in lines if len(fields := line.split(" ")) > 4)
-    return frozenset(re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), point) for point in points)
 
 
 # -- printed ------------------------------------------------------------------------------------------------------------

@@ -1,20 +1,16 @@
-"""The door, with real sockets: order, deadlines, refusals, back-pressure, tunnels, and the client that leaves."""
+"""The door, with real sockets: order, deadlines, refusals, streams, back-pressure. Chat and tunnels have files of their own."""
 
 from __future__ import annotations
 
 import asyncio
-import base64
-import hashlib
 import random
 import resource
 from pathlib import Path
-from typing import Any
 
 import pytest
-from aiohttp import web
 from loopback import OK, Gateway, get, one_answer, post, serving, stage, talk
 
-from sidecar.core.fact import ChatRejected, MessageRefused, RelayEnded
+from sidecar.core.fact import MessageRefused, RelayEnded
 
 LOOPS = ("asyncio", "uvloop")
 MIB = 1 << 20
@@ -112,113 +108,6 @@ async def test_trusted_peer_may_say_where_it_came_from():
     assert (
         b"\r\nX-Forwarded-For: 6.6.6.6, 127.0.0.1\r\nx-forwarded-proto: https\r\nX-Forwarded-Host: up.test\r\n" in head
     )
-
-
-# Chat.
-
-
-async def test_token_is_judged_before_the_body_is_read():
-    async with serving(Gateway()) as upstream, stage(upstream) as port:
-        head = post(body=b"x" * 50, token=None)[:-50]
-        for extra, status in ((b"", 401), (b"X-VX11-Token: wrong\r\n", 403), (b"X-VX11-Token:\r\n", 401)):
-            out, closed = await talk(port.port, head[:-2] + extra + b"\r\n", patience=2)
-            assert (int(out[9:12]), closed) == (status, True)
-        assert [fact.reason for fact in port.facts if isinstance(fact, ChatRejected)] == [
-            "auth_required",
-            "forbidden",
-            "auth_required",
-        ]
-
-
-async def test_413_before_reading():
-    async with serving(Gateway()) as upstream, stage(upstream, max_body=100) as port:
-        out, closed = await talk(port.port, post(body=b"x" * 101)[:-101], patience=2)
-        assert (int(out[9:12]), closed) == (413, True)
-        assert b"100 Continue" not in out
-
-
-async def test_413_when_chunks_grow_too_large():
-    head = post(body=b"").replace(b"Content-Length: 0", b"Transfer-Encoding: chunked")
-    async with serving(Gateway()) as upstream, stage(upstream, max_body=100) as port:
-        out, closed = await talk(port.port, head + b"40\r\n" + b"x" * 64 + b"\r\n40\r\n" + b"x" * 64, patience=2)
-        assert (int(out[9:12]), closed) == (413, True)
-        out, _ = await talk(
-            port.port,
-            head + b"40\r\n" + b"x" * 64 + b"\r\n0\r\nX-T: 1\r\n\r\n",
-            patience=2,
-            enough=lambda out: b'"chat"' in out,
-        )
-        assert b"x" * 64 in out
-
-
-async def test_expect_continue_is_answered_by_us():
-    async with serving(Gateway()) as upstream, stage(upstream) as port:
-        reader, writer = await port.connect()
-        writer.write(post("/operator/api/chat?q=%22", b"hello", "Expect: 100-continue")[:-5])
-        assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
-        writer.write(b"hello")
-        status, _, body = await one_answer(reader)
-        assert (status, b"hello" in body) == (200, True)
-        writer.close()
-
-
-async def test_a_chat_body_that_does_not_come_is_408():
-    async with serving(Gateway()) as upstream, stage(upstream, body_timeout=0.1) as port:
-        out, closed = await talk(port.port, post(body=b"hello")[:-2], patience=3)
-        assert (int(out[9:12]), closed) == (408, True)
-
-
-async def test_client_gone_cancels_the_chat():
-    began, cancelled = asyncio.Event(), asyncio.Event()
-
-    async def slow(request: web.Request) -> web.Response:
-        began.set()
-        try:
-            await asyncio.sleep(30)
-        except asyncio.CancelledError:
-            cancelled.set()
-            raise
-        return web.Response()
-
-    async with serving(Gateway()) as upstream, stage(upstream, chat=slow) as port:
-        _, writer = await port.connect()
-        writer.write(post())
-        await asyncio.wait_for(began.wait(), 2)
-        writer.close()
-        await asyncio.wait_for(cancelled.wait(), 2)
-
-
-async def test_get_and_preflight_of_the_chat_path_go_to_the_gateway():
-    gateway = Gateway()
-    async with serving(gateway) as upstream, stage(upstream) as port:
-        for method in (b"GET", b"OPTIONS", b"DELETE"):
-            await talk(
-                port.port, method + b" /operator/api/chat HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n", patience=2
-            )
-        assert len(gateway.done) == 3
-
-
-async def test_http10_chat():
-    async with serving(Gateway()) as upstream, stage(upstream) as port:
-        out, closed = await talk(port.port, post().replace(b"HTTP/1.1", b"HTTP/1.0"), patience=2)
-        assert (out[9:12], b"transfer-encoding" in out.lower(), closed) == (b"200", False, True)
-
-
-async def test_large_chat_answer_to_a_slow_reader():
-    async def large(request: web.Request) -> web.StreamResponse:
-        answer = web.StreamResponse(headers={"Content-Length": str(8 * MIB)})
-        await answer.prepare(request)
-        for _ in range(128):
-            await answer.write(b"x" * 65536)
-        return answer
-
-    async with serving(Gateway()) as upstream, stage(upstream, chat=large) as port:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port.port, limit=65536)
-        for _ in range(2):
-            writer.write(post())
-            await asyncio.sleep(0.1)
-            assert len((await one_answer(reader))[2]) == 8 * MIB
-        writer.close()
 
 
 # Refusals and deadlines.
@@ -350,69 +239,6 @@ async def test_silent_stream_is_cut_when_the_policy_says_so():
         assert (out[-5:], closed, port.facts[-1].error) == (b"hello", True, "timeout")
 
 
-def handshake(key: bytes) -> bytes:
-    accept = base64.b64encode(hashlib.sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest())
-    return (
-        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "
-        + accept
-        + b"\r\n\r\n"
-    )
-
-
-async def websocket(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    head = await reader.readuntil(b"\r\n\r\n")
-    assert b"\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" in head
-    writer.write(handshake(b"dGhlIHNhbXBsZSBub25jZQ==") + b"\x81\x02hi")
-    while data := await reader.read(65536):
-        writer.write(data)
-        await writer.drain()
-    writer.close()
-
-
-async def test_websocket_tunnel_with_early_bytes():
-    ask = get(
-        "/ws?client_id=1",
-        "Connection: keep-alive, Upgrade",
-        "Upgrade: websocket",
-        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
-        "Sec-WebSocket-Version: 13",
-    )
-    async with serving(websocket) as upstream, stage(upstream) as port:
-        reader, writer = await port.connect()
-        writer.write(ask + b"\x81\x82maskAB")
-        head = await reader.readuntil(b"\r\n\r\n")
-        assert head.startswith(b"HTTP/1.1 101 Switching Protocols\r\n")
-        assert b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" in head
-        assert await reader.readexactly(12) == b"\x81\x02hi\x81\x82maskAB"
-        blob = random.Random(1).randbytes(2 * MIB)
-        writer.write(blob)
-        assert await reader.readexactly(len(blob)) == blob
-        writer.write_eof()
-        assert await reader.read() == b""
-        writer.close()
-        await port.until(lambda: port.facts)
-        assert (port.facts[0].kind, port.facts[0].status, port.facts[0].error) == ("websocket", 101, None)
-
-
-async def test_unsolicited_101_is_502():
-    gateway = Gateway()
-    gateway.reply = handshake(b"x")
-    async with serving(gateway) as upstream, stage(upstream) as port:
-        out, _ = await talk(port.port, get("/", "Connection: close"), patience=2)
-        assert out.startswith(b"HTTP/1.1 502 ")
-
-
-async def test_refused_upgrade_leaves_an_ordinary_connection():
-    gateway = Gateway()
-    gateway.reply = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n"
-    async with serving(gateway) as upstream, stage(upstream) as port:
-        reader, writer = await port.connect()
-        for _ in range(2):
-            writer.write(get("/ws", "Connection: Upgrade", "Upgrade: websocket"))
-            assert (await one_answer(reader))[0] == 403
-        writer.close()
-
-
 # Large bodies.
 
 
@@ -487,18 +313,4 @@ async def test_new_terms_hold_from_the_next_request_on():
         port.terms(judge=lambda values: "wrong")
         writer.write(post())
         assert (await one_answer(reader))[0] == 403
-        writer.close()
-
-
-async def test_chat_and_relay_share_a_connection_after_aiohttp_forgot_it(monkeypatch: Any):
-    async with serving(Gateway()) as upstream, stage(upstream) as port:
-        reader, writer = await port.connect()
-        writer.write(post())
-        assert (await one_answer(reader))[0] == 200
-        door = next(iter(port.data_port._doors))
-        door._face.close()  # as aiohttp does when it was idle too long
-        await asyncio.sleep(0)
-        for message in (get(), post()):
-            writer.write(message)
-            assert (await one_answer(reader))[0] == 200
         writer.close()

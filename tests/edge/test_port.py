@@ -139,59 +139,6 @@ async def test_after_the_grace_an_answer_that_shows_its_length_is_ended_and_one_
         assert [fact.error for fact in port.facts if isinstance(fact, RelayEnded)] == ["drained"]
 
 
-async def speaking(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """A WebSocket that sends a whole frame, then the first half of another; what it is told goes into ``heard``."""
-    await reader.readuntil(b"\r\n\r\n")
-    writer.write(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n\x81\x02hi")
-    heard.append(await reader.readexactly(8))
-    writer.write(b"\x82\x04ab")
-    heard.append(await reader.readexactly(8))
-    writer.write(b"cd\x81\x04late")
-    await reader.read()
-
-
-heard: list[bytes] = []
-
-
-@pytest.mark.parametrize("within_a_frame", [False, True])
-async def test_at_the_end_of_the_grace_a_websocket_is_told_between_two_frames_that_we_go(within_a_frame, monkeypatch):
-    monkeypatch.setattr("sidecar.edge.data.port.FAREWELL", 0.5)
-    heard.clear()
-    async with serving(speaking) as upstream, stage(upstream) as port:
-        reader, writer = await port.connect()
-        writer.write(get("/ws", "Connection: Upgrade", "Upgrade: websocket"))
-        await reader.readuntil(b"\x81\x02hi")
-        if within_a_frame:
-            writer.write(b"\x81\x82keys\x00\x00")
-            await reader.readexactly(4)
-        draining = asyncio.ensure_future(port.data_port.drain(0.6))
-        rest = await asyncio.wait_for(reader.read(), 2)
-        assert rest == (b"cd" if within_a_frame else b"") + b"\x88\x02\x03\xe9"
-        writer.write(b"\x88\x82keys\x68\x8c")  # the client answers the Close, and leaves
-        writer.close()
-        assert await asyncio.wait_for(draining, 2) == 0
-        key = heard[-1][2:6]
-        assert heard[-1][:2] == b"\x88\x82"
-        assert bytes(a ^ b for a, b in zip(heard[-1][6:], key, strict=False)) == b"\x03\xe9"
-        ended = next(fact for fact in port.facts if isinstance(fact, RelayEnded))
-        assert (ended.kind, ended.error) == ("websocket", None)
-
-
-async def test_a_websocket_whose_gateway_has_said_all_is_no_trouble_when_we_go():
-    async def brief(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n\x88\x00")
-        writer.write_eof()
-        await reader.read()
-
-    async with serving(brief) as upstream, stage(upstream) as port:
-        reader, writer = await port.connect()
-        writer.write(get("/ws", "Connection: Upgrade", "Upgrade: websocket"))
-        assert (await reader.read()).endswith(b"\x88\x00")
-        assert await port.data_port.drain(0.1) == 1
-        writer.close()
-
-
 async def test_a_connection_that_comes_when_the_drain_is_over_is_closed():
     async with serving(Gateway()) as upstream, stage(upstream) as port:
         await port.data_port.drain(0)  # here the listener is still open, as if the connection had been accepted before
