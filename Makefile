@@ -93,6 +93,6 @@ clean:
 .venv/.ready: tests/requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.x")'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(PIP) install --require-hashes -r tests/requirements.lock
+	$(PIP) install --no-deps --require-hashes -r tests/requirements.lock
 	$(PIP) install --no-deps --no-build-isolation -e .
 	touch $@
