@@ -14,8 +14,8 @@ from sidecar.core.fact import Fact
 from sidecar.core.plan import Call
 from sidecar.core.vocabulary import ErrorKind, Outcome
 from sidecar.policy.model import Policy
+from sidecar.replay.figures.summary import Summary
 from sidecar.replay.simulate import Arrival, Simulation
-from sidecar.replay.summary import Summary
 from sidecar.replay.world import Behaviour, Synthetic
 
 GAP = 0.05  # seconds between arrivals: twenty chats a second

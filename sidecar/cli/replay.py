@@ -2,7 +2,8 @@
 
 For the recorded policies the decisions must come out the same, call by call; what differs is shown. Of a run whose first file is gone
 nobody knows what was remembered before, so a call of it that comes out otherwise is counted apart. For each --policy the recorded chats
-are run through the same engine on virtual time, and what the record cannot know is counted.
+are run through the same engine on virtual time; what the record cannot know is made up from what it does, counted and said. Figures are
+followed by where they are likely to lie (95 %), differences by their interval: one that includes 0 shows nothing.
 
 Exit codes: 0 replayed, 1 calls came out otherwise than recorded, 2 nothing to replay.
 """
@@ -12,13 +13,16 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sidecar.cli.serve import load_policy
 
 if TYPE_CHECKING:
-    from sidecar.replay.replay import Replayed
+    from sidecar.policy.model import Policy
+    from sidecar.replay.column import Comparison
+    from sidecar.replay.study import Study
 
 DIFFERING = 1
 
@@ -27,24 +31,46 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("journals", nargs="+", type=Path, metavar="JOURNAL", help="journal files, or the directory given to --journal")
     add("--policy", action="append", default=[], type=Path, metavar="FILE|DIR", help="a candidate; repeatable")
+    add("--scenario", type=Path, metavar="FILE", help="outages, brownouts and floods to meet besides what was recorded")
+    add("--report", type=Path, metavar="FILE", help="write a page with plots, for a browser without a network")
+    add("--cores", type=_count, metavar="N", help="processes at once (default: as many as there are cores)")
+    add(
+        "--draws",
+        type=_count,
+        metavar="N",
+        help="how often to draw what must be made up (default: 20 for few calls, 1 for many)",
+    )
     add("--output", choices=("text", "json"), default="text")
 
 
-def run(arguments: argparse.Namespace) -> int:
-    from sidecar.replay.replay import replay  # noqa: PLC0415 - not for --help
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 0 < int(text) <= 1000):
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 to 1000")
+    return int(text)
 
-    result = replay(arguments.journals, [load_policy(path) for path in arguments.policy])
-    document = as_document(result)
+
+def run(arguments: argparse.Namespace) -> int:
+    from sidecar.cli.trials import Wanted, tried  # noqa: PLC0415 - not for --help
+    from sidecar.replay.worlds.scenario import NOTHING, read_scenario  # noqa: PLC0415
+
+    policies = [load_policy(path) for path in arguments.policy]
+    scenario = NOTHING if arguments.scenario is None else read_scenario(arguments.scenario)
+    study, comparison = tried(Wanted(arguments.journals, policies, scenario, arguments.draws, arguments.cores))
+    if arguments.report is not None:
+        _write(arguments.report, _page(study, comparison, arguments.journals))
+    document = as_document(study, comparison)
     if arguments.output == "json":
         sys.stdout.write(json.dumps(document, indent=2) + "\n")
     else:
-        sys.stdout.write("\n".join(_text(document)) + "\n")
-    return DIFFERING if result.fidelity.differing else 0
+        from sidecar.cli.replay_text import text  # noqa: PLC0415
+
+        sys.stdout.write("\n".join(text(document)) + "\n")
+    return DIFFERING if study.fidelity.differing else 0
 
 
-def as_document(result: Replayed) -> dict[str, Any]:
+def as_document(study: Study, comparison: Comparison) -> dict[str, Any]:
     """The result as JSON."""
-    fidelity = result.fidelity
+    fidelity = study.fidelity
     compared: dict[str, Any] = {
         "calls": fidelity.calls,
         "same": fidelity.same,
@@ -52,67 +78,56 @@ def as_document(result: Replayed) -> dict[str, Any]:
         "unfinished": fidelity.unfinished,
         "examples": list(fidelity.examples),
     }
-    if result.incomplete:
-        compared["incomplete"] = {"runs": result.incomplete, "incomparable_calls": fidelity.incomparable}
+    if study.incomplete:
+        compared["incomplete"] = {"runs": study.incomplete, "incomparable_calls": fidelity.incomparable}
+    recorded, *candidates = comparison.columns
     return {
-        "runs": result.runs,
-        "skipped_lines": result.skipped,
-        "messages": list(result.messages),
+        "runs": study.runs,
+        "skipped_lines": study.skipped,
+        "messages": list(study.messages),
         "fidelity": compared,
-        "recorded": result.recorded,
+        "recorded": recorded.figures,
+        "recorded_intervals": _intervals(recorded.intervals),
         "candidates": [
             {
-                "policy": candidate.source,
+                "policy": candidate.name,
                 "revision": candidate.revision,
                 "figures": candidate.figures,
-                "assumed_attempts": candidate.assumed._asdict(),
+                "intervals": _intervals(candidate.intervals),
+                "assumed_attempts": candidate.assumed,
             }
-            for candidate in result.candidates
+            for candidate in candidates
         ],
+        "differences": [{**one._asdict(), "interval": list(one.interval)} for one in comparison.differences],
+        "confidence": comparison.confidence,
+        "assumptions": list(comparison.assumptions) if candidates else [],
     }
 
 
-def _text(document: dict[str, Any]) -> list[str]:
-    fidelity, skipped, messages = document["fidelity"], document["skipped_lines"], document["messages"]
-    outcome = (
-        f"{fidelity['same']} came out the same, {fidelity['differing']} differ, {fidelity['unfinished']} were not over"
-    )
-    if not fidelity["calls"]:
-        outcome = "nothing to compare, for the end of no call was recorded"
-    lines = [f"{_counted(fidelity['calls'], 'call')} in {_counted(document['runs'], 'run')}: {outcome}"]
-    if incomplete := fidelity.get("incomplete"):
-        verb = "is" if incomplete["runs"] == 1 else "are"
-        lines.append(
-            f"{_counted(incomplete['runs'], 'run')} {verb} incomplete (begins in the middle, or a sample): what was remembered "
-            f"is not known, {_counted(incomplete['incomparable_calls'], 'call')} cannot be compared"
-        )
-    if skipped:
-        lines += [f"{_counted(skipped, 'line')} skipped:", *messages]
-        lines += ["and more"] * (skipped > len(messages))
-    lines += [*fidelity["examples"], *_table(document)]
-    for candidate in document["candidates"]:
-        assumed = ", ".join(f"{count} {word}" for word, count in candidate["assumed_attempts"].items())
-        lines.append(f"assumed for {candidate['policy']}: {assumed} attempts")
-    return lines
+def _intervals(intervals: Any) -> dict[str, list[float]]:
+    return {name: [round(edge, 6) for edge in interval] for name, interval in intervals.items()}
 
 
-def _counted(count: int, what: str) -> str:
-    return f"{count} {what}{'s' * (count != 1)}"
+def _page(study: Study, comparison: Comparison, journals: list[Path]) -> str:
+    from sidecar import __version__  # noqa: PLC0415
+    from sidecar.replay.report.page import render  # noqa: PLC0415
+
+    named = [str(path) for path in journals]
+    limits = _limits([policy for record in study.records for policy in record.policies])
+    return render(comparison, title="Replay of " + ", ".join(named), made_of=named, version=__version__, limits=limits)
 
 
-def _table(document: dict[str, Any]) -> list[str]:
-    columns = [("recorded", document["recorded"])]
-    columns += [(candidate["policy"], candidate["figures"]) for candidate in document["candidates"]]
-    providers = sorted({name for _, figures in columns for name in figures["providers"]})
-    reasons = sorted({name for _, figures in columns for name in figures["reasons"]})
-    rows = [["", *(name for name, _ in columns)]]
-    rows += [[f"by {name}", *(str(figures["providers"].get(name, 0)) for _, figures in columns)] for name in providers]
-    rows += [[f"reason {name}", *(str(figures["reasons"].get(name, 0)) for _, figures in columns)] for name in reasons]
-    rows.append(["attempts per call", *(str(figures["attempts_per_call"]) for _, figures in columns)])
-    for name in document["recorded"]["latency_seconds"]:
-        rows.append([f"{name} seconds", *(str(figures["latency_seconds"][name]) for _, figures in columns)])
-    for target in sorted({name for _, figures in columns for name in figures["breaker_open_seconds"]}):
-        seconds = (figures["breaker_open_seconds"].get(target, 0.0) for _, figures in columns)
-        rows.append([f"{target} open seconds", *map(str, seconds)])
-    widths = [max(len(row[index]) for row in rows) for index in range(len(columns) + 1)]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+def _limits(policies: Sequence[Policy]) -> dict[str, float]:
+    """What the recorded policy, the last one, says of times: by when an answer must have left, and what is promised."""
+    if not policies:
+        return {}
+    deadline, promised = policies[-1].deadline, policies[-1].slo.latency
+    return {
+        "deadline": deadline.client - deadline.margin,
+        f"objective p{promised.quantile * 100:g}": promised.threshold,
+    }
+
+
+def _write(path: Path, page: str) -> None:
+    """Raises OSError with the name of the file."""
+    path.write_text(page, encoding="utf-8")

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import orjson
 from pydantic import ValidationError
 
 from sidecar.core.engine import Engine, Plan
-from sidecar.core.fact import Emit, Fact
+from sidecar.core.fact import AttemptEnded, CallEnded, Emit, Fact
 from sidecar.core.line import EVENTS, event_from, number, policy_from, to_line, whole, word
 from sidecar.core.plan import Call
 from sidecar.core.vocabulary import Finish, Override
@@ -55,13 +55,14 @@ class ExactReplay:
         self._plans: dict[int, Plan] = {}
         self._recorded: dict[int, list[dict[str, Any]]] = defaultdict(list)
         self._replayed: dict[int, list[dict[str, Any]]] = defaultdict(list)
+        self._same = 0  # calls that came out as they had; what was told of them is forgotten
 
     def run(self) -> Fidelity:
         for line in self._journal.lines:
             why = self._take(line)
             if why is not None:
                 self._journal.skip(line.file, line.number, why)
-        return self._compare()
+        return self._fidelity()
 
     def _take(self, line: Line) -> str | None:
         """Why the line was skipped, if it was."""
@@ -79,18 +80,19 @@ class ExactReplay:
 
     def _replay(self, fields: Any) -> None:
         kind = fields["in"]
-        if kind in ("judged", "ended"):
-            self._recorded[whole(fields, "call")].append(dict(fields))
+        takes = _INPUTS.get(kind)
+        if takes is not None:
+            self._in_order(number(fields, "at"))
+            if self._engine is None:
+                raise ValueError("before any policy was in force")
+            takes(self, self._engine, fields)
+        elif kind in ("judged", "ended"):
+            self._compare(whole(fields, "call"), fields)
+        elif kind in ("adopt", "continued"):
+            self._in_order(number(fields, "at"))
+            self._adopt(fields)
         elif kind == "dropped":
             raise ValueError(f"lines were lost before this one, {fields['lines']} of this run so far")
-        elif kind != "start":
-            self._in_order(number(fields, "at"))
-            if kind in ("adopt", "continued"):
-                self._adopt(fields)
-            elif self._engine is None:
-                raise ValueError("before any policy was in force")
-            else:
-                _INPUTS[kind](self, self._engine, fields)
 
     def _in_order(self, at: float) -> None:
         """The order of the lines is that of their times. After one that is not, the next is measured against that one."""
@@ -141,21 +143,29 @@ class ExactReplay:
 
     def _note(self, fact: Fact) -> None:
         self._emit(fact)
-        line = to_line(fact)
-        if line is not None and line["in"] in ("judged", "ended"):
-            self._replayed[line["call"]].append(line)
+        if isinstance(fact, AttemptEnded | CallEnded):
+            line = to_line(fact)
+            assert line is not None  # noqa: S101 - both are results
+            self._replayed[fact.call].append(line)
 
-    def _compare(self) -> Fidelity:
+    def _compare(self, call: int, line: Mapping[str, Any]) -> None:
+        """Take a recorded result. The replayed ones of a call are there by the time the recorded end of it is read."""
+        recorded = self._recorded[call]
+        recorded.append(dict(line))
+        if line["in"] == "ended" and recorded == self._replayed.get(call):
+            self._same += 1
+            del self._recorded[call], self._replayed[call]
+
+    def _fidelity(self) -> Fidelity:
         finished = [call for call, lines in self._recorded.items() if lines[-1]["in"] == "ended"]
-        differing = [call for call in finished if self._recorded[call] != self._replayed[call]]
-        same = len(finished) - len(differing)
+        calls = len(finished) + self._same
         if not self._journal.complete:
-            return Fidelity(len(finished), same, len(self._plans), (), len(differing))
+            return Fidelity(calls, self._same, len(self._plans), (), len(finished))
         told = tuple(
             f"call {call}: recorded {self._recorded[call]}, replayed {_as_read(self._replayed[call])}"
-            for call in differing[:MOST_DIFFERING]
+            for call in finished[:MOST_DIFFERING]
         )
-        return Fidelity(len(finished), same, len(self._plans), told)
+        return Fidelity(calls, self._same, len(self._plans), told)
 
 
 def _as_read(lines: list[dict[str, Any]]) -> Any:

@@ -8,6 +8,7 @@ apart by the first lines of their files.
 from __future__ import annotations
 
 import re
+import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -35,27 +36,60 @@ class Line(NamedTuple):
     fields: Mapping[str, Any]
 
 
+class _Stretch(NamedTuple):
+    """Lines of one file that belong together: those from byte ``begins``, which is line ``number``, up to byte ``ends``."""
+
+    path: Path
+    begins: int
+    number: int
+    ends: int
+
+
 class Journal:
     """The lines of one run of a sidecar, and what was skipped on the way.
 
-    From its ``start`` on; or, where a file before is missing, from the ``continued`` of the first that is there.
+    From its ``start`` on; or, where a file before is missing, from the ``continued`` of the first that is there. A day of chats has
+    millions of lines: none is held, ``lines`` reads them again each time it is asked for. What is skipped is known once
+    all of them were read, and counted once however often they are.
     """
 
-    def __init__(self) -> None:
-        self.lines: list[Line] = []
+    def __init__(self, heading: Mapping[str, Any]) -> None:
+        self.heading = heading
         self.files = 1  # of this run, up to the one read last
         self.skipped = 0
         self.messages: list[str] = []
+        self.stretches: list[_Stretch] = []
+        self._unreadable = 0  # lines that a reading has come across so far
 
     @property
     def seed(self) -> int:
-        return int(self.lines[0].fields["seed"])
+        return int(self.heading["seed"])
 
     @property
     def complete(self) -> bool:
         """Whether everything is there that decisions followed from: it begins where the sidecar began, and is no sample."""
-        heading = self.lines[0].fields
-        return bool(heading["in"] == "start" and heading.get("sample", 1) == 1)
+        return bool(self.heading["in"] == "start" and self.heading.get("sample", 1) == 1)
+
+    @property
+    def size(self) -> int:
+        """Bytes of all its lines."""
+        return sum(stretch.ends - stretch.begins for stretch in self.stretches)
+
+    @property
+    def lines(self) -> Iterator[Line]:
+        """All of them, in order. Raises OSError for a file that has gone since."""
+        unreadable = 0
+        for stretch in self.stretches:
+            file = str(stretch.path)
+            for number, _, raw in _lines(stretch):
+                why, fields = _parse(raw)
+                if fields is not None:
+                    yield Line(file, number, fields)
+                    continue
+                unreadable += 1
+                if unreadable > self._unreadable:
+                    self._unreadable = unreadable
+                    self.skip(file, number, why)
 
     def skip(self, file: str, number: int, why: str) -> None:
         self.skipped += 1
@@ -76,37 +110,55 @@ def read_journals(paths: list[Path]) -> list[Journal]:
 
 
 class _Reading:
-    """The runs found so far. ``_homeless`` counts what belongs to none that could be replayed."""
+    """The runs found so far. ``_homeless`` counts what belongs to none that could be replayed.
+
+    Only headings are looked into, and what stands where no run is: the rest is read when it is replayed.
+    """
 
     def __init__(self) -> None:
         self._runs: list[Journal] = []
         self._known: dict[str, Journal] = {}  # by the name of the run; the last part of it that was found
-        self._homeless = Journal()
+        self._homeless = Journal({})
         self._current: Journal | None = None  # None: the start of what follows was not seen, or is not for us
         self._said = False  # that lines are homeless, since that start was lost
 
     def take(self, path: Path) -> None:
-        for number, raw in _lines(path):
-            why, fields = _parse(raw)
-            if fields is not None:
-                self._keep(Line(str(path), number, fields))
+        end = path.stat().st_size
+        since = (0, 1)  # byte and line where the stretch under way began
+        for number, begins, raw in _lines(_Stretch(path, 0, 1, end)):
+            if number > 1 and self._current is not None and b'"start"' not in raw and b'"continued"' not in raw:
                 continue
-            if number == 1 or why.startswith(tuple(_FOREIGN.values())):
-                # It may have been, or is, the beginning of another run: what follows must not get into the run before.
-                self._current, self._said = None, False
-            (self._current or self._homeless).skip(str(path), number, why)
+            before = self._current
+            turned = self._look(path, number, raw)
+            if turned:
+                _close(before, _Stretch(path, *since, begins))
+                since = (begins + len(raw), number + 1) if turned == "goes on" else (begins, number)
+        _close(self._current, _Stretch(path, *since, end))
 
-    def _keep(self, line: Line) -> None:
-        if line.fields["in"] in HEADINGS and self._goes_on(line.fields):
-            return
-        if self._current is not None:
-            self._current.lines.append(line)
-        elif self._said:
+    def _look(self, path: Path, number: int, raw: bytes) -> str:
+        """Take a line that may be a heading. What it says of stretches: "" nothing, one "begins" with it, one "goes on" behind it."""
+        why, fields = _parse(raw)
+        if fields is None:
+            if number > 1 and not why.startswith(tuple(_FOREIGN.values())):
+                if self._current is None:
+                    self._homeless.skip(str(path), number, why)
+                return ""
+            # It may have been, or is, the beginning of another run: what follows must not get into the run before.
+            self._current, self._said = None, False
+            self._homeless.skip(str(path), number, why)
+            return "begins"
+        if fields["in"] in HEADINGS:
+            return "goes on" if self._goes_on(fields) else "begins"
+        if self._current is None:
+            self._lost(path, number)
+        return ""
+
+    def _lost(self, path: Path, number: int) -> None:
+        if self._said:
             self._homeless.skipped += 1
-        else:
-            self._said = True
-            why = "belongs to a run whose start is not here, as do the lines after it"
-            self._homeless.skip(line.file, line.number, why)
+            return
+        self._said = True
+        self._homeless.skip(str(path), number, "belongs to a run whose start is not here, as do the lines after it")
 
     def _goes_on(self, heading: Mapping[str, Any]) -> bool:
         """Turn to the run that ``heading`` belongs to. True if it is known up to here: then it says nothing new."""
@@ -117,7 +169,7 @@ class _Reading:
             run.files = number
             self._current = run
             return True
-        self._current = self._known[name] = Journal()
+        self._current = self._known[name] = Journal(heading)
         self._current.files = number or 1
         self._runs.append(self._current)
         return False
@@ -136,14 +188,21 @@ class _Reading:
         return self._runs
 
 
+def _close(run: Journal | None, stretch: _Stretch) -> None:
+    if run is not None and stretch.begins < stretch.ends:
+        run.stretches.append(stretch)
+
+
 def _files(paths: list[Path]) -> Iterator[Path]:
     """Each file once, those of a directory in the order of their numbers."""
     seen = set()
     for path in paths:
         for file in _within(path) if path.is_dir() else [path]:
-            stat = file.stat()
-            if (stat.st_dev, stat.st_ino) not in seen:
-                seen.add((stat.st_dev, stat.st_ino))
+            found = file.stat()
+            if not stat.S_ISREG(found.st_mode):
+                raise UnusableJournalError(f"{file}: not a regular file: a journal is read more than once")
+            if (found.st_dev, found.st_ino) not in seen:
+                seen.add((found.st_dev, found.st_ino))
                 yield file
 
 
@@ -152,16 +211,19 @@ def _within(directory: Path) -> list[Path]:
     return [path for _, path in sorted(numbered)]
 
 
-def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """Lines with their numbers; of one that is too long no more than shows it."""
-    with path.open("rb") as file:
-        number = 0
-        while raw := file.readline(LONGEST_LINE + 1):
-            number += 1
-            rest = raw
+def _lines(stretch: _Stretch) -> Iterator[tuple[int, int, bytes]]:
+    """Lines with their numbers and where they begin; of one that is too long no more than shows it."""
+    at, number = stretch.begins, stretch.number
+    with stretch.path.open("rb") as file:
+        file.seek(at)
+        while at < stretch.ends and (raw := file.readline(LONGEST_LINE + 1)):
+            begins, rest = at, raw
+            at += len(raw)
             while len(rest) > LONGEST_LINE and not rest.endswith(b"\n"):
                 rest = file.readline(LONGEST_LINE + 1)
-            yield number, raw
+                at += len(rest)
+            yield number, begins, raw
+            number += 1
 
 
 _FOREIGN = {

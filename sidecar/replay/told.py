@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from sidecar.core.fact import AttemptEnded, CallBegan, CallEnded, DormancyHeard, Emit, Overridden
-from sidecar.core.line import EVENTS, event_from, number, whole, word
+from sidecar.core.fact import AttemptEnded, CallBegan, CallEnded, DormancyHeard, Emit, Overridden, PolicyAdopted
+from sidecar.core.line import EVENTS, event_from, number, policy_from, whole, word
 from sidecar.core.vocabulary import Answered, Binding, Event, Finish, Override, Reason, Verdict
 from sidecar.replay.journal import Journal
 
@@ -59,6 +59,7 @@ class _Teller:
             "ended": self._ended,
             "dormancy": self._dormancy,
             "override": self._override,
+            **dict.fromkeys(("adopt", "continued"), self._adopt),
             **dict.fromkeys(EVENTS, self._event),
         }
 
@@ -104,6 +105,10 @@ class _Teller:
         override = fields["override"]
         held = None if override is None else Override(override)
         self._emit(Overridden(number(fields, "at"), word(fields, "target"), held))
+
+    def _adopt(self, fields: Any) -> None:
+        policy = policy_from(fields)
+        self._emit(PolicyAdopted(number(fields, "at"), word(fields, "revision"), word(fields, "source"), policy))
 
 
 def _reason(value: Any) -> Reason | None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 
 import orjson
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from sidecar import cli
 from sidecar.core.engine import Engine
@@ -70,17 +74,29 @@ def test_a_journal_that_came_out_the_same_ends_with_0(capsys, recorded):
     assert code == 0
     assert out == (
         "9 calls in 1 run: 9 came out the same, 0 differ, 0 were not over\n"
-        "                     recorded\n"
-        "by madre             3\n"
-        "by switch            6\n"
-        "reason failure       3\n"
-        "reason none          6\n"
-        "attempts per call    1.6667\n"
-        "p50 seconds          0.1\n"
-        "p95 seconds          0.144128\n"
-        "p99 seconds          0.144128\n"
-        "switch open seconds  9.956\n"
+        "                         recorded\n"
+        "answered by the primary  6\n"
+        "answered by a fallback   3\n"
+        "answered by us (local)   0\n"
+        "failed                   0\n"
+        "degraded                 33.33 %\n"
+        "available                100 %\n"
+        "by madre                 3\n"
+        "by switch                6\n"
+        "reason failure           3\n"
+        "reason none              6\n"
+        "attempts per call        1.667\n"
+        "p50                      100 ms\n"
+        "p95                      144 ms\n"
+        "p99                      144 ms\n"
+        "switch open              9.956 s\n"
+        "deadlines missed         0\n"
     )
+
+
+def rows(out):
+    """The table, by the words a row begins with."""
+    return {line[:23].strip(): line[23:].split() for line in out.splitlines()[1:]}
 
 
 def test_candidates_stand_beside_what_was_recorded(capsys, recorded, tmp_path):
@@ -89,37 +105,112 @@ def test_candidates_stand_beside_what_was_recorded(capsys, recorded, tmp_path):
     madre.write_text("targets: [{name: madre}, {name: local}]\n")
     code, out = run(capsys, recorded.parent, "--policy", once, "--policy", madre)
     assert code == 0
-    _, head, *table, assumed_once, assumed_madre = out.splitlines()
-    assert head.split() == ["recorded", str(once), str(madre)]
-    rows = {line[:21].strip(): line[21:].split() for line in table}
-    assert rows["by madre"] == ["3", "3", "9"]
-    assert rows["by switch"] == ["6", "6", "0"]
-    assert rows["attempts per call"] == ["1.6667", "1.3333", "1.0"]
-    assert assumed_once == f"assumed for {once}: 0 censored, 0 imputed, 0 unknown attempts"
-    assert assumed_madre == f"assumed for {madre}: 0 censored, 6 imputed, 0 unknown attempts"
+    assert out.splitlines()[1].split() == ["recorded", str(once), str(madre)]
+    table = rows(out)
+    assert table["by madre"] == ["3", "3", "9"]
+    assert table["by switch"] == ["6", "6", "0"]
+    assert table["attempts per call"] == ["1.667", "1.333", "1"]
+    assert f"Made up for {once}: 0 censored, 0 imputed, 0 unknown of 12 attempts" in out
+    assert f"Made up for {madre}: 0 censored, 6 imputed, 0 unknown of 9 attempts" in out
+    assert "Taken for granted:\n- madre has one period" in out
+    assert "Differences" not in out  # of nine calls there is nothing to be sure of
+
+
+def test_with_enough_calls_figures_have_intervals_and_differences_a_verdict(capsys, recorded, tmp_path):
+    recorded.write_bytes(b"".join(journal(300)))
+    once, madre = tmp_path / "once.yaml", tmp_path / "madre.yaml"
+    once.write_text("retry: {max_attempts: 1}\n")
+    madre.write_text("targets: [{name: madre}, {name: local}]\n")
+    _, out = run(capsys, recorded, "--policy", once, "--policy", madre, "--draws", "2")
+    lines = [" ".join(line.split()) for line in out.splitlines()]
+    assert "Differences, with the interval of 95% confidence:" in lines
+    assert f"{madre} against {once}:" in lines  # candidates share their luck
+    first = lines[lines.index(f"{once} against recorded:") :]
+    attempts = next(line for line in first if line.startswith("attempts per call"))
+    assert attempts.endswith(": less")
+    assert next(line for line in first if line.startswith("available")).endswith(": no clear difference")
+    second = lines[lines.index(f"{madre} against recorded:") :]
+    assert next(line for line in second if line.startswith("degraded")).endswith(": less")
+    assert "drawn 2 times" in out
+    document = json.loads(run(capsys, recorded, "--policy", once, "--output", "json")[1])
+    low, high = document["candidates"][0]["intervals"]["p50"]
+    assert low <= document["candidates"][0]["figures"]["latency_seconds"]["p50"] * 1.01
+    assert high >= low
+    assert {one["figure"] for one in document["differences"]} >= {"degraded_share", "availability", "p95"}
+
+
+def test_candidates_are_the_same_on_one_core_and_on_two(capsys, recorded):
+    recorded.write_bytes(b"".join(journal(120)))
+    arguments = (recorded, "--policy", write_policy(recorded), "--draws", "3", "--output", "json")
+    assert run(capsys, *arguments, "--cores", "1") == run(capsys, *arguments, "--cores", "2")
+
+
+def test_a_scenario_happens_besides(capsys, recorded, tmp_path):
+    outage = tmp_path / "outage.yaml"
+    outage.write_text("disturbances:\n  - {target: switch, from: 0s, for: 1h, outage: refuse}\n")
+    _, out = run(capsys, recorded, "--policy", write_policy(recorded), "--scenario", outage)
+    assert rows(out)["by madre"] == ["3", "9"]
+    assert f"what {outage} says" in out
+    outage.write_text("disturbances:\n  - {from: 0s, for: 1h, chats: 3}\n")
+    document = json.loads(
+        run(capsys, recorded, "--policy", write_policy(recorded), "--scenario", outage, "--output", "json")[1]
+    )
+    assert document["candidates"][0]["figures"]["calls"] == 27
+
+
+def test_a_scenario_with_a_mistake_ends_with_2_and_its_place(capsys, recorded, tmp_path):
+    outage = tmp_path / "outage.yaml"
+    outage.write_text("disturbances:\n  - {target: switch, from: 0s, for: 1h, outage: explode}\n")
+    assert refused(capsys, recorded, "--scenario", outage).startswith(f"sidecar: {outage}:2:49: ")
+
+
+def test_a_report_is_one_page_with_everything_in_it(capsys, recorded, tmp_path):
+    page = tmp_path / "report.html"
+    code, _ = run(capsys, recorded, "--policy", write_policy(recorded), "--report", page)
+    assert code == 0
+    text = page.read_text()
+    assert str(recorded) in text
+    assert "<svg" in text
+    assert "http://" not in text.replace("http://www.w3.org", "")
+
+
+def test_a_report_that_cannot_be_written_ends_with_2(capsys, recorded, tmp_path):
+    assert cli.main(["replay", str(recorded), "--report", str(tmp_path / "no" / "report.html")]) == 2
+    assert "report.html: No such file or directory" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--cores", "--draws"])
+def test_a_count_that_is_none_is_an_option_error(capsys, recorded, option):
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["replay", str(recorded), option, "0"])
+    assert ended.value.code == 2
+    assert "no whole number" in capsys.readouterr().err
 
 
 def test_breaker_time_is_shown_where_there_was_any(capsys, recorded, tmp_path):
     nervous = tmp_path / "nervous.yaml"
     nervous.write_text("breaker: {consecutive: 1, open: {jitter: 0}}\n")
     _, out = run(capsys, recorded, "--policy", nervous)
-    [line] = [line for line in out.splitlines() if line.startswith("switch open seconds")]
-    recorded_seconds, nervous_seconds = map(float, line.split()[3:])
-    assert 0 < recorded_seconds < nervous_seconds
+    recorded_seconds, _, nervous_seconds, _ = rows(out)["switch open"]
+    assert 0 < float(recorded_seconds) < float(nervous_seconds)
 
 
 def test_json_has_everything_that_text_has_and_its_keys_are_these(capsys, recorded):
-    code, out = run(capsys, recorded, "--policy", write_policy(recorded), "--output", "json")
+    code, out = run(capsys, recorded, "--policy", write_policy(recorded), "--draws", "1", "--output", "json")
     assert code == 0
     document = json.loads(out)
-    assert list(document) == ["runs", "skipped_lines", "messages", "fidelity", "recorded", "candidates"]
+    assert list(document) == [
+        "runs", "skipped_lines", "messages", "fidelity", "recorded", "recorded_intervals", "candidates", "differences", "confidence",
+        "assumptions",
+    ]  # fmt: skip
     assert document["fidelity"] == {"calls": 9, "same": 9, "differing": 0, "unfinished": 0, "examples": []}
     [candidate] = document["candidates"]
-    assert list(candidate) == ["policy", "revision", "figures", "assumed_attempts"]
+    assert list(candidate) == ["policy", "revision", "figures", "intervals", "assumed_attempts"]
     assert candidate["assumed_attempts"] == {"censored": 0, "imputed": 0, "unknown": 0}
     assert candidate["figures"] == document["recorded"]
     assert list(document["recorded"]) == [
-        "calls", "providers", "reasons", "verdicts", "attempts", "attempts_per_call", "latency_seconds", "breaker_open_seconds",
+        "calls", "outcomes", "providers", "reasons", "verdicts", "degraded_share", "availability", "attempts", "attempts_per_call",
+        "latency_seconds", "breaker_open_seconds", "deadline_misses",
     ]  # fmt: skip
     assert len(candidate["revision"]) == 12
 
@@ -175,6 +266,63 @@ def test_a_journal_without_the_end_of_any_call_has_nothing_to_be_held_against(ca
     code, out = run(capsys, recorded)
     assert code == 0
     assert out.splitlines()[0] == "0 calls in 1 run: nothing to compare, for the end of no call was recorded"
+
+
+# -- damaged -----------------------------------------------------------------------------------------------------------
+
+DAMAGE = st.lists(
+    st.tuples(
+        st.sampled_from(["cut", "flip", "drop", "twice", "swap", "junk", "field"]),
+        st.integers(0, 10_000),
+        st.binary(max_size=5),
+    ),
+    min_size=1,
+    max_size=6,
+)
+
+
+def damaged(lines, damage):
+    """What is left of a journal after some accidents."""
+    lines = list(lines)
+    for kind, where, what in damage:
+        at = where % len(lines)
+        line = lines[at]
+        middle = where % max(len(line), 1)
+        if kind == "cut":
+            lines[at] = line[:middle]
+        elif kind == "flip":
+            lines[at] = line[:middle] + what + line[middle + len(what) :]
+        elif kind == "drop" and len(lines) > 1:
+            del lines[at]
+        elif kind == "twice":
+            lines.insert(at, line)
+        elif kind == "swap":
+            lines[at], lines[0] = lines[0], lines[at]
+        elif kind == "junk":
+            lines.insert(at, what + b"\n")
+        else:
+            lines[at] = line.replace(b":", b':null,"x":', where % 3)
+    return b"".join(lines)
+
+
+@settings(max_examples=60)
+@given(DAMAGE)
+def test_a_damaged_journal_is_read_as_far_as_it_can_be_and_never_ends_in_a_traceback(tmp_path_factory, damage):
+    folder = tmp_path_factory.mktemp("damaged")
+    path = folder / "journal-000001.jsonl"
+    path.write_bytes(damaged(journal(12), damage))
+    policy = folder / "candidate.yaml"
+    policy.write_text("timeouts: {attempt: 2s}\nretry: {max_attempts: 3}\n")
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = cli.main(["replay", str(path), "--policy", str(policy), "--draws", "1"])
+    assert code in (0, 1, 2)
+    if code == 2:
+        assert f"sidecar: {path}" in err.getvalue()
+    else:
+        assert err.getvalue() == ""
+        if "skipped" in out.getvalue():
+            assert f"{path}:" in out.getvalue()
 
 
 # -- not replayed ------------------------------------------------------------------------------------------------------

@@ -7,9 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from worlds import World
 
-from sidecar.core.fact import AttemptEnded, BreakerMoved, CallEnded, DormancyHeard
+from sidecar.core.fact import AttemptEnded, BreakerMoved, CallBegan, CallEnded, DormancyHeard
 from sidecar.core.vocabulary import Binding, Finish, Reason, Verdict
-from sidecar.replay.summary import QUANTILES, Summary, quantile
+from sidecar.replay.column import Held
+from sidecar.replay.figures import summary as module
+from sidecar.replay.figures.summary import QUANTILES, Summary, quantile
 
 
 def ended(call, seconds, provider="switch", reason=None, *, abandoned=False):
@@ -46,13 +48,17 @@ def test_of_nothing_there_are_no_quantiles_and_no_rates():
     figures = summed()
     assert figures == {
         "calls": 0,
+        "outcomes": {"primary": 0, "fallback": 0, "local": 0, "failed": 0, "client_gone": 0},
         "providers": {},
         "reasons": {},
         "verdicts": {},
+        "degraded_share": None,
+        "availability": None,
         "attempts": 0,
         "attempts_per_call": None,
         "latency_seconds": {"p50": None, "p95": None, "p99": None},
         "breaker_open_seconds": {},
+        "deadline_misses": 0,
     }
 
 
@@ -68,6 +74,8 @@ def test_every_call_is_counted_once_and_a_client_that_left_has_no_latency():
     )
     assert figures["calls"] == 4
     assert figures["providers"] == {"client_gone": 1, "failed": 1, "madre": 1, "switch": 1}
+    assert figures["outcomes"] == {"primary": 1, "fallback": 1, "local": 0, "failed": 1, "client_gone": 1}
+    assert (figures["degraded_share"], figures["availability"]) == (0.6667, 0.6667)
     assert figures["reasons"] == {"none": 1, "open": 1, "timeout": 1}
     assert figures["latency_seconds"] == {"p50": 0.2, "p95": 0.3, "p99": 0.3}
     assert figures["verdicts"] == {"madre": {"fatal": 1, "success": 1}, "switch": {"success": 1}}
@@ -120,3 +128,76 @@ def test_a_summary_of_a_world_agrees_with_a_naive_one(number):
                 state, since = fact.after, fact.at
         open_for += facts[-1].at - since if state == "open" else 0.0
         assert figures["breaker_open_seconds"].get(target, 0.0) == pytest.approx(open_for, abs=0.001)
+
+
+# -- over time ---------------------------------------------------------------------------------------------------------
+
+
+def over_time(*facts, offset=0.0):
+    summary = Summary()
+    summary.run_begins(None, offset)
+    for fact in facts:
+        summary(fact)
+    summary.run_ended()
+    return summary
+
+
+def chat(at, seconds=0.1, provider="switch", reason=None, patience=4.75):
+    call = int(at * 1000)
+    finish = Finish(provider, None if provider == "local" else 1, degraded=reason is not None, reason=reason)
+    return CallBegan(at, call, patience, "c", "r"), CallEnded(at + seconds, call, seconds, finish, reason, 2)
+
+
+def test_a_call_belongs_to_the_slice_in_which_it_came():
+    facts = [*chat(100.0), *chat(100.2, 3.0, "local", Reason.TIMEOUT), *chat(100.6, 0.1, "madre", Reason.OPEN)]
+    slices = over_time(*facts).slices()
+    assert [(one.start, one.calls, one.primary, one.fallback, one.local, one.attempts) for one in slices] == [
+        (0.0, 2, 1, 0, 1, 4),
+        (0.25, 0, 0, 0, 0, 0),
+        (0.5, 1, 0, 1, 0, 2),
+    ]
+
+
+@pytest.mark.parametrize("count", [10, 299, 300, 301, 3000])
+def test_slices_become_wider_and_never_too_many(count):
+    summary = over_time(*(fact for n in range(count) for fact in chat(50.0 + n * 0.25)))
+    slices = summary.slices()
+    assert len(slices) <= module.MOST_SLICES
+    assert sum(one.calls for one in slices) == count
+    assert len({one.seconds for one in slices}) == 1
+    assert [one.start for one in slices] == [n * summary.width for n in range(len(slices))]
+
+
+def test_a_second_run_follows_the_first():
+    summary = over_time(*chat(100.0))
+    summary.run_begins(7.0, 0.5)
+    for fact in (*chat(7.0), moved(7.1, "open"), moved(7.35, "half_open")):
+        summary(fact)
+    summary.run_ended()
+    assert [one.calls for one in summary.slices()] == [1, 0, 1]
+    assert summary.held["switch"] == [
+        Held("open", pytest.approx(0.6), pytest.approx(0.85)),
+        Held("half_open", pytest.approx(0.85), pytest.approx(0.85)),
+    ]
+
+
+def test_what_a_breaker_was_held_in_is_listed_but_for_closed():
+    summary = over_time(*chat(10.0), moved(11.0, "open"), moved(12.0, "half_open"), moved(13.0, "closed"), *chat(20.0))
+    assert summary.held["switch"] == [Held("open", 1.0, 2.0), Held("half_open", 2.0, 3.0)]
+
+
+def test_an_answer_after_its_deadline_is_a_miss_and_one_a_little_late_is_none():
+    facts = [*chat(1.0, 4.76), *chat(2.0, 4.85), *chat(3.0, 0.4, patience=0.3)]
+    assert over_time(*facts).figures()["deadline_misses"] == 2
+
+
+def test_latencies_rise_to_one_and_show_the_slow_end():
+    summary = over_time(*(fact for n in range(5000) for fact in chat(n * 0.01, (n + 1) / 1000)))
+    found = summary.latencies()
+    assert len(found) <= 300
+    assert list(found) == sorted(found)
+    assert found[-1] == (5.0, 1.0)
+    assert sum(share > 0.99 for _, share in found) > 20
+    for seconds, share in found:
+        assert share == pytest.approx(seconds * 1000 / 5000)
+    assert Summary().latencies() == ()

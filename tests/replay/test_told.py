@@ -7,6 +7,8 @@ import re
 
 import orjson
 import pytest
+from sidecar.replay.recorded import Record
+from sidecar.replay.summary import Summary
 from worlds import World, journal_of, policy, write
 
 from sidecar import cli
@@ -15,9 +17,7 @@ from sidecar.core.line import SCHEMA, run_id
 from sidecar.policy.load import Loaded, revision_of
 from sidecar.replay.exact import ExactReplay
 from sidecar.replay.journal import read_journals
-from sidecar.replay.recorded import Record
-from sidecar.replay.replay import replay
-from sidecar.replay.summary import Summary
+from sidecar.replay.study import replay
 from sidecar.replay.told import tell
 
 

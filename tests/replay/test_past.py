@@ -10,10 +10,11 @@ from sidecar.core.fact import AttemptEnded, CallBegan, CallEnded, DormancyHeard,
 from sidecar.core.plan import Call
 from sidecar.core.vocabulary import Attempt, Binding, ErrorKind, Outcome, Override, Reason
 from sidecar.policy.load import Loaded, revision_of
-from sidecar.replay.recorded import UNREACHABLE, AsRecorded, Assumed, Observed, Record
-from sidecar.replay.replay import replay
+from sidecar.replay.record import Attempted, Record
 from sidecar.replay.simulate import TIMED_OUT, Arrival, Simulation
+from sidecar.replay.study import replay
 from sidecar.replay.world import GOOD, NEVER
+from sidecar.replay.worlds.past import UNREACHABLE, AsRecorded, Assumed, Past
 
 NOTHING = Assumed(0, 0, 0)
 
@@ -36,16 +37,17 @@ def simulated(world, rules, arrivals, emit, seed=7):
 
 
 def record_of(world, arrivals, **sections):
-    record = Record()
+    record = Record(7)
     simulated(world, policy(**sections), arrivals, record)
+    record.settle()
     return record
 
 
 def again(record, **sections):
     """The same calls under another policy: what was assumed, and how the calls ended."""
-    world = AsRecorded(record, 7)
+    world = AsRecorded(Past(record), 7)
     facts = []
-    simulated(world, policy(**sections), sorted(record.arrivals.values(), key=lambda arrival: arrival.at), facts.append)
+    simulated(world, policy(**sections), record.arrivals(policy(**sections)), facts.append)
     return world.assumed, [fact.finish for fact in facts if isinstance(fact, CallEnded)]
 
 
@@ -74,11 +76,12 @@ def test_under_the_recorded_policy_the_simulated_figures_are_the_recorded_ones(t
     facts = []
     world.simulate(facts.append)
     path = write(tmp_path / "journal.jsonl", journal_of(facts, world.seed))
-    result = replay([path], [loaded(world.policies[0])])
-    [candidate] = result.candidates
-    assert result.fidelity.same == 100
-    assert candidate.figures == result.recorded
-    assert candidate.assumed == NOTHING
+    study, comparison = replay([path], [loaded(world.policies[0])], repeats=1)
+    recorded, candidate = comparison.columns
+    assert study.fidelity.same == 100
+    assert candidate.figures == recorded.figures
+    assert candidate.held == recorded.held
+    assert Assumed(**candidate.assumed) == NOTHING
 
 
 def test_what_the_engine_was_told_from_outside_it_is_told_again(tmp_path):
@@ -95,9 +98,10 @@ def test_what_the_engine_was_told_from_outside_it_is_told_again(tmp_path):
     world.simulate(facts.append)
     path = write(tmp_path / "journal.jsonl", journal_of(facts, world.seed))
     only_madre = policy(targets=[{"name": "madre"}, {"name": "local"}])
-    same, other = replay([path], [loaded(world.policies[0]), loaded(only_madre)]).candidates
+    policies = [loaded(world.policies[0]), loaded(only_madre)]
+    recorded, same, other = replay([path], policies, repeats=1)[1].columns
     assert same.figures["providers"]["madre"] >= 9
-    assert same.figures == replay([path], []).recorded
+    assert same.figures == recorded.figures
     assert "switch" not in other.figures["providers"]
 
 
@@ -112,13 +116,14 @@ def test_a_client_that_left_during_an_attempt_leaves_again():
 
 def test_a_call_that_was_not_over_is_no_arrival():
     """It is in no recorded figure either."""
-    record = Record()
+    record = Record(7)
     record(CallBegan(1.0, 1, 4.75, "c", "r"))
-    assert record.arrivals == {}
+    record.settle()
+    assert record.chats == []
 
 
 def test_what_the_record_takes_from_facts_is_no_more_than_it_needs():
-    record = Record()
+    record = Record(7)
     record(PolicyAdopted(0.0, "r", "s", policy()))
     record(DormancyHeard(1.0, None))
     record(Overridden(2.0, "switch", None))
@@ -145,7 +150,7 @@ def test_an_attempt_a_client_left_is_censored_where_it_would_have_gone_on():
     arrival = Arrival(1.0, Call(1, 4.75, "c"), leaves_after=1.5)
     slow_first = Scripted(switch={(1, 1): (0.5, Outcome(error=ErrorKind.CONNECT))}, madre={(1, 1): (NEVER, GOOD)})
     record = record_of(slow_first, [arrival], retry={"max_attempts": 1})
-    assert record.attempts[1, "madre", 1].outcome is None
+    assert record.turn(1, "madre", 1).outcome is None
     assumed, [finish] = again(record, targets=[{"name": "madre"}, {"name": "local"}])
     assert finish.abandoned
     assert assumed == (1, 0, 0)
@@ -158,14 +163,14 @@ def test_an_attempt_that_was_never_made_is_imputed_from_that_target():
     assert assumed.imputed >= 1
     assert assumed.unknown == assumed.censored == 0
     assert len(finishes) == 5
-    assert AsRecorded(record, 7).answer(0.0, 1, step("switch"))[0] == pytest.approx(0.01)
+    assert AsRecorded(Past(record), 7).answer(0.0, 1, step("switch"))[0] == pytest.approx(0.01)
 
 
 def test_an_imputed_silence_is_censored_as_well():
     record = record_of(Scripted(switch={(1, 1): (NEVER, GOOD)}), arrivals(1), timeouts={"attempt": "500ms"})
-    world = AsRecorded(record, 7)
+    world = AsRecorded(Past(record), 7)
     assert world.answer(0.0, 99, step("switch", timeout=3.0)) == (NEVER, TIMED_OUT)
-    assert world.assumed == (1, 1, 0)
+    assert world.assumed == (0, 1, 0)
 
 
 def test_a_target_nobody_asked_is_unknown_and_unreachable():
@@ -174,7 +179,7 @@ def test_a_target_nobody_asked_is_unknown_and_unreachable():
     assert assumed == (0, 0, 3)
     assert {finish.provider for finish in finishes} == {"local"}
     assert {finish.reason for finish in finishes} == {Reason.FAILURE}
-    assert AsRecorded(record, 7).answer(0.0, 1, step("madre")) == (0.0, UNREACHABLE)
+    assert AsRecorded(Past(record), 7).answer(0.0, 1, step("madre")) == (0.0, UNREACHABLE)
 
 
 # -- pairs -------------------------------------------------------------------------------------------------------------
@@ -186,13 +191,13 @@ def step(target, number=1, timeout=1.0):
 
 def many():
     """A record with ten different outcomes of each target."""
-    record = Record()
+    record = Record(7)
     for call in range(1, 11):
         record(CallBegan(float(call), call, 4.75, "c", "r"))
         for target in ("switch", "madre"):
             outcome = Outcome(status=200 + call)
             record(AttemptEnded(call + 0.1, call, target, 1, call / 100, outcome, None, Binding.ATTEMPT))
-    return record
+    return Past(record)
 
 
 @pytest.mark.parametrize("call", range(20, 40))
@@ -217,10 +222,10 @@ def test_what_nobody_asked_during_an_outage_would_have_met_the_outage():
     """With the breaker open next to nothing is recorded of it; drawn from all there is, the outage would be a fair day."""
     hung = {(call, 1): (NEVER, GOOD) for call in range(41, 81)}
     record = record_of(Scripted(switch=hung), arrivals(120, every=1.0), breaker={"open": {"base": "4s", "max": "5s"}})
-    asked = {call for call, target, _ in record.attempts if target == "switch"}
+    asked = {attempted.call for attempted in record.attempts["switch"]}
     left_alone = set(range(50, 65)) - asked
     assert len(left_alone) >= 10
-    world = AsRecorded(record, 7)
+    world = AsRecorded(Past(record), 7)
     drawn = [world.answer(float(call), call, step("switch", timeout=3.0)) for call in left_alone]
     assert all(answer == (NEVER, TIMED_OUT) for answer in drawn)
     assert world.assumed == (0, len(left_alone), 0)
@@ -233,7 +238,7 @@ def test_what_one_target_draws_says_nothing_of_the_other():
 
 
 def test_a_duration_that_runs_backwards_in_a_damaged_journal_is_none():
-    record = Record()
+    record = Record(7)
     record(CallBegan(5.0, 1, 4.75, "c", "r"))
     record(AttemptEnded(4.0, 1, "switch", 1, -1.0, GOOD, None, Binding.ATTEMPT))
-    assert record.attempts[1, "switch", 1] == Observed(0.0, GOOD)
+    assert record.turn(1, "switch", 1) == Attempted(1, 4.0, 0.0, GOOD)

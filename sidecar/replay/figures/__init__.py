@@ -1,0 +1,1 @@
+"""What replays come to: figures, their course over time, and how sure they are."""
