@@ -1,8 +1,8 @@
 """The command line: one module per command, each with ``add_options`` and ``run``.
 
-Exit codes: 0 it ended as asked, 1 it found what it looks for (``check``, ``doctor``, ``replay``, ``status``), 2 it could not do
-as told; then a message on standard error says what to change, never a traceback. Parsed with argparse, and each command imports
-what it needs when it runs: the serving path should not pay for the others.
+Exit codes: 0 it ended as asked, 1 it found what it looks for (``check``, ``diff``, ``doctor``, ``fmt --check``, ``replay``,
+``status``, ``test``), 2 it could not do as told; then a message on standard error says what to change, never a traceback. Parsed
+with argparse, and each command imports what it needs when it runs: the serving path should not pay for the others.
 """
 
 from __future__ import annotations
@@ -13,13 +13,25 @@ from collections.abc import Mapping, Sequence
 from types import ModuleType
 
 from sidecar import __version__
-from sidecar.cli import check, doctor, lab, metrics, replay, rules, schema, serve, status
+from sidecar.cli import (
+    check,
+    doctor,
+    lab,
+    metrics,
+    replay,
+    rules,
+    schema,
+    serve,
+    status,
+    test,
+)
 
 COMMANDS: Mapping[str, ModuleType] = {
     "serve": serve,
     "status": status,
     "doctor": doctor,
     "check": check,
+    "test": test,
     "replay": replay,
     "rules": rules,
     "schema": schema,
