@@ -15,7 +15,9 @@ from types import ModuleType
 from sidecar import __version__
 from sidecar.cli import (
     check,
+    diff,
     doctor,
+    fmt,
     lab,
     metrics,
     replay,
@@ -31,6 +33,8 @@ COMMANDS: Mapping[str, ModuleType] = {
     "status": status,
     "doctor": doctor,
     "check": check,
+    "diff": diff,
+    "fmt": fmt,
     "test": test,
     "replay": replay,
     "rules": rules,

@@ -52,11 +52,13 @@ def load(path: File) -> Loaded:
     return chain.loaded(str(path))
 
 
-def parse(text: str, name: str) -> Loaded:
-    """Read the policy ``text``, called ``name`` in messages. It cannot extend a file. Raises PolicyError."""
+def parse(text: str, name: str, folder: File | None = None) -> Loaded:
+    """Read the policy ``text``, called ``name`` in messages. It extends files of ``folder``, or none. Raises PolicyError."""
     chain = _Chain()
     extends = chain.take(text.encode(errors="surrogatepass"), name)
-    if extends is not None:
+    if extends is not None and folder is not None:
+        chain.follow(folder / extends.value, extends)
+    elif extends is not None:
         chain.stop(extends.place, "text that is no file cannot extend one: state the values here", "extends")
     return chain.loaded(name)
 

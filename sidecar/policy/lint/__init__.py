@@ -16,7 +16,7 @@ from sidecar.policy.lint import breakers, doors, objectives, patience, retries
 from sidecar.policy.lint.finding import Finding, Found, Observed, Rung, Severity, findings
 from sidecar.policy.load import Loaded
 
-__all__ = ["CODES", "Finding", "Observed", "Severity", "lint", "silence"]
+__all__ = ["CODES", "Finding", "Observed", "Severity", "lint", "named", "silence"]
 
 # fmt: off
 CODES: Mapping[str, Severity] = MappingProxyType({
@@ -34,8 +34,8 @@ CODES: Mapping[str, Severity] = MappingProxyType({
     "breaker-never-opens": "error", "breaker-window-too-short": "warning", "breaker-arms-late": "warning",
     "breaker-only-total": "warning", "breaker-trips-on-one": "warning", "open-shorter-than-probe": "warning",
     # of doors
-    "auth-off": "warning", "shield-off": "warning", "intercept-partial": "warning", "rate-limit-below-ui": "warning",
-    "anonymous-below-session": "warning", "body-below-message": "warning", "metadata-steers": "warning",
+    "mode-shadow": "warning", "auth-off": "warning", "shield-off": "warning", "intercept-partial": "warning",
+    "rate-limit-below-ui": "warning", "anonymous-below-session": "warning", "body-below-message": "warning", "metadata-steers": "warning",
     "no-target": "warning", "fallback-drops": "warning", "fallback-local-error": "warning", "debug-relayed": "error",
     "proxies-everybody": "error", "relay-cuts-gateway": "warning",
     # of objectives
@@ -65,6 +65,22 @@ def silence(found: Iterable[Finding], texts: Mapping[str, str]) -> tuple[Finding
         message = f"{code} is no code of a finding, so this comment silences nothing: correct it, or delete it"
         kept.append(Finding(file, line, 1, "warning", "", message, "ignores-nothing"))
     return tuple(sorted(kept))
+
+
+def named(loaded: Loaded, texts: Mapping[str, str]) -> Mapping[tuple[str, str], Finding]:
+    """What ``lint`` finds and no comment in ``texts`` silences, by code and field: names that hold for another policy, too.
+
+    What the top states is found for each target that it reaches; targets go by their names.
+    """
+    names = {f"targets[{index}].": f"{target.name}." for index, target in enumerate(loaded.policy.ladder)}
+    every = {
+        (found.code, re.sub(r"targets\[[0-9]+\]\.", lambda match: names[match[0]], found.fields[0])): finding
+        for found in _found(loaded, Observed())
+        for finding in findings((found,), loaded, CODES)
+    }
+    kept = silence(every.values(), texts)
+    unused = {(finding.code, finding.message): finding for finding in kept if finding.code == "ignores-nothing"}
+    return {name: finding for name, finding in every.items() if finding in kept} | unused
 
 
 def _found(loaded: Loaded, observed: Observed) -> Iterator[Found]:
