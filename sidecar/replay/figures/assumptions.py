@@ -72,6 +72,9 @@ def _capacity(history: History, *, stated: bool) -> str:
     if stated:
         at_once = "as many as ask" if served.servers is None else str(served.servers)
         return f"It works on {at_once} at once, as the scenario says."
+    if history.crowding.rise:
+        rise, nats = history.crowding.factor(1) - 1, history.crowding.nats
+        return f"It takes {rise:.1%} longer for each other attempt under way, which explains the record better by {nats:.0f} nats."
     if served.servers is None:
         return f"It answers as fast however many ask ({served.met} attempts met others, nothing speaks for a queue)."
     return (

@@ -13,17 +13,21 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from sidecar.core.fact import AttemptEnded, BreakerMoved, CallBegan, CallEnded, Fact
-from sidecar.core.vocabulary import Finish
+from sidecar.core.vocabulary import Reason
 from sidecar.replay.column import Held, Slice
 
 QUANTILES = (0.5, 0.95, 0.99)
 OUTCOMES = ("primary", "fallback", "local", "failed", "client_gone")
 NARROWEST = 0.25  # seconds of a slice
 MOST_SLICES = 300
+MOST_ATTEMPTS = 65_535  # of one call, that can be told from more
 LATE = 0.05  # seconds after its deadline from which on an answer has missed it: live timers are a few milliseconds late
 GRAIN = 100  # steps of a histogram for a factor of e: each is 1 % wide
 SHORTEST = 1e-5  # seconds
 _ROUNDING = 1e-9  # 0.07 · 100 is a little more than 7
+
+
+_Kind = tuple[str | None, bool, bool, Reason | None, bool]  # provider, no attempt, degraded, reason, abandoned
 
 
 class Share(NamedTuple):
@@ -42,22 +46,23 @@ class Share(NamedTuple):
 
 
 class Summary:
-    """Takes every fact of one run after the other; ``run_ended`` stands between them, for each has a clock of its own."""
+    """Takes every fact of one run after the other; ``run_ended`` stands between them, for each has a clock of its own.
+
+    A day has a million calls and five facts for each, so next to nothing is done while they come: a row is kept of every call that ended
+    (when it came, how long it took, with how many attempts, and which kind of end it had), and everything else is counted from the rows.
+    """
 
     def __init__(self) -> None:
-        self.providers: Counter[str] = Counter()
-        self.outcomes: Counter[str] = Counter()
-        self.reasons: Counter[str] = Counter()
         self.verdicts: Counter[tuple[str, str]] = Counter()
-        self.seconds = array("d")
-        self.attempts = 0
         self.late = 0
         self.open_seconds: defaultdict[str, float] = defaultdict(float)
-        self.width = NARROWEST  # seconds of a slice
-        self.shares: list[Share] = []
         self.held: defaultdict[str, list[Held]] = defaultdict(list)
+        self._kinds: dict[_Kind, int] = {}
+        self._came, self._took = array("d"), array("d")
+        self._kind, self._tries = array("H"), array("H")
+        self._slices: tuple[float, list[Share]] | None = None
         self._state: dict[str, tuple[str, float]] = {}
-        self._begun: dict[int, CallBegan] = {}
+        self._patience: dict[int, float] = {}
         self._offset = 0.0  # what the clock of the slices shows when that of this run shows 0
         self._began_at: float | None = 0.0
         self._last = 0.0
@@ -83,17 +88,16 @@ class Summary:
         """What is open still was open until the last fact; the next fact is of another run."""
         for target in tuple(self._state):
             self._until(target, self._last)
-        self._begun.clear()
+        self._patience.clear()
 
     def _began(self, fact: CallBegan) -> None:
         if self._began_at is None:
             self._began_at = fact.at
             self._offset -= fact.at
-        self._begun[fact.call] = fact
+        self._patience[fact.call] = fact.patience
 
     def _attempt_ended(self, fact: AttemptEnded) -> None:
-        self.attempts += 1
-        self.verdicts[fact.target, fact.verdict.value] += 1
+        self.verdicts[fact.target, fact.verdict] += 1
 
     def _moved(self, fact: BreakerMoved) -> None:
         self._until(fact.target, fact.at)
@@ -110,50 +114,96 @@ class Summary:
             self.held[target].append(Held(state, since + self._offset, at + self._offset))
 
     def _ended(self, fact: CallEnded) -> None:
-        began = self._begun.pop(fact.call, None)
-        finish = fact.finish
-        outcome = outcome_of(finish)
-        self.outcomes[outcome] += 1
-        share = self._slice(fact.at - fact.seconds)
-        share.outcomes[outcome] += 1
-        share.outcomes["attempts"] += fact.attempts
-        if finish.abandoned:
-            self.providers["client_gone"] += 1
-            return
-        self.providers[finish.provider or "failed"] += 1
-        self.reasons[finish.reason.value if finish.reason else "none"] += 1
-        self.seconds.append(fact.seconds)
-        share.seconds[grain(fact.seconds)] += 1
-        if began is not None and fact.seconds > began.patience + LATE:
+        at, call, seconds, (provider, attempt, degraded, reason, abandoned), _, attempts = fact
+        kinds, kind = self._kinds, (provider, attempt is None, degraded, reason, abandoned)
+        self._kind.append(kinds.setdefault(kind, len(kinds)))
+        self._came.append(at - seconds + self._offset)
+        self._took.append(seconds)
+        self._tries.append(min(attempts, MOST_ATTEMPTS))
+        if seconds > self._patience.pop(call, math.inf) + LATE and not abandoned:
             self.late += 1
 
-    def _slice(self, at: float) -> Share:
-        """The slice of a moment. There are as many as the time so far needs; when they become too many, pairs become one."""
-        index = max(int((at + self._offset) // self.width), 0)
-        while index >= MOST_SLICES:
-            self.width *= 2
-            index //= 2
-            self.shares = [_joined(self.shares[n : n + 2]) for n in range(0, len(self.shares), 2)]
-        while len(self.shares) <= index:
-            self.shares.append(Share(Counter(), Counter()))
-        return self.shares[index]
+    # -- counted from the rows ----------------------------------------------------------------------------------------
+
+    @property
+    def attempts(self) -> int:
+        return sum(self.verdicts.values())
+
+    @property
+    def outcomes(self) -> Counter[str]:
+        return self._counted(_outcome)
+
+    @property
+    def providers(self) -> Counter[str]:
+        return self._counted(lambda kind: "client_gone" if kind[4] else kind[0] or "failed")
+
+    @property
+    def reasons(self) -> Counter[str]:
+        """Of calls whose client stayed."""
+        counted = self._counted(lambda kind: "" if kind[4] else kind[3].value if kind[3] else "none")
+        del counted[""]
+        return counted
+
+    @property
+    def seconds(self) -> array[float]:
+        """How long each answer took, in the order in which they ended; a client that left got none."""
+        left = {number for kind, number in self._kinds.items() if kind[4]}
+        if not left:
+            return self._took
+        return array("d", (took for took, kind in zip(self._took, self._kind, strict=True) if kind not in left))
+
+    def _counted(self, word: Callable[[_Kind], str]) -> Counter[str]:
+        counted: Counter[str] = Counter()
+        by_number = Counter(self._kind)
+        for kind, number in self._kinds.items():
+            counted[word(kind)] += by_number[number]
+        return counted
+
+    @property
+    def width(self) -> float:
+        """Seconds of a slice."""
+        return self._sliced()[0]
+
+    @property
+    def shares(self) -> list[Share]:
+        """By slice, from the first arrival on."""
+        return self._sliced()[1]
+
+    def _sliced(self) -> tuple[float, list[Share]]:
+        """The width doubles until there are not too many slices."""
+        if self._slices is None:
+            last, width = max(self._came, default=-1.0), NARROWEST
+            while last // width >= MOST_SLICES:
+                width *= 2
+            shares = [Share(Counter(), Counter()) for _ in range(int(last // width) + 1 if last >= 0 else 0)]
+            words = [_outcome(kind) for kind in self._kinds]
+            for came, took, kind, tries in zip(self._came, self._took, self._kind, self._tries, strict=True):
+                outcomes, seconds = shares[max(int(came // width), 0)]
+                word = words[kind]
+                outcomes[word] += 1
+                outcomes["attempts"] += tries
+                if word != "client_gone":
+                    seconds[grain(took)] += 1
+            self._slices = width, shares
+        return self._slices
 
     def figures(self) -> dict[str, Any]:
         """As JSON, after ``run_ended``. Times in seconds; ``attempts_per_call`` counts every call, also those whose client left.
 
         Shares are of answered calls: a client that left has none. An answer by nobody but us is unavailability.
         """
-        calls = sum(self.outcomes.values())
-        answered = calls - self.outcomes["client_gone"]
+        outcomes = self.outcomes
+        calls = sum(outcomes.values())
+        answered = calls - outcomes["client_gone"]
         ordered = sorted(self.seconds)
-        unavailable = self.outcomes["local"] + self.outcomes["failed"]
+        unavailable = outcomes["local"] + outcomes["failed"]
         return {
             "calls": calls,
-            "outcomes": {outcome: self.outcomes[outcome] for outcome in OUTCOMES},
+            "outcomes": {outcome: outcomes[outcome] for outcome in OUTCOMES},
             "providers": dict(sorted(self.providers.items())),
             "reasons": dict(sorted(self.reasons.items())),
             "verdicts": _nested(self.verdicts),
-            "degraded_share": _ratio(answered - self.outcomes["primary"], answered),
+            "degraded_share": _ratio(answered - outcomes["primary"], answered),
             "availability": _ratio(answered - unavailable, answered),
             "attempts": self.attempts,
             "attempts_per_call": _ratio(self.attempts, calls),
@@ -191,24 +241,16 @@ class Summary:
         return tuple((ordered[rank - 1], rank / len(ordered)) for rank in ranks)
 
 
-def _joined(shares: list[Share]) -> Share:
-    outcomes: Counter[str] = Counter()
-    seconds: Counter[int] = Counter()
-    for share in shares:
-        outcomes.update(share.outcomes)
-        seconds.update(share.seconds)
-    return Share(outcomes, seconds)
-
-
-def outcome_of(finish: Finish) -> str:
+def _outcome(kind: _Kind) -> str:
     """What a call came to, in the words of the metrics."""
-    if finish.abandoned:
+    provider, unasked, degraded, _, abandoned = kind
+    if abandoned:
         return "client_gone"
-    if finish.provider is None:
+    if provider is None:
         return "failed"
-    if finish.attempt is None and finish.provider == "local":
+    if unasked:
         return "local"
-    return "fallback" if finish.degraded else "primary"
+    return "fallback" if degraded else "primary"
 
 
 def grain(seconds: float) -> int:

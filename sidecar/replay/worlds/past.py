@@ -6,7 +6,8 @@ longer than it was waited for. An attempt that was never made (another retry, a 
 from the same distribution. A target with no recorded attempt at all is *unknown* and taken to be unreachable.
 
 A target that works on few requests at once (``capacity``) is a queue: what is recorded of an attempt is then what it took the target
-once it was its turn, and when its turn comes depends on who asks besides, under the candidate.
+once it was its turn, and when its turn comes depends on who asks besides, under the candidate. One that is only slowed down by others
+(``crowding``) is replayed as slow as it would be beside those that the candidate has under way.
 
 Draws depend on the call, the target and the turn, never on how often was drawn before: two candidates meet the same luck.
 """
@@ -15,7 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from heapq import heapreplace
+from heapq import heappop, heappush, heapreplace
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -25,6 +26,7 @@ from sidecar.replay.record import Attempted, Record
 from sidecar.replay.simulate import TIMED_OUT
 from sidecar.replay.world import NEVER
 from sidecar.replay.worlds.capacity import UNLIMITED, servers_of, worked
+from sidecar.replay.worlds.crowding import ALONE, Crowding, alone, crowding_of
 from sidecar.replay.worlds.periods import Periods
 from sidecar.replay.worlds.survival import Survival
 
@@ -53,20 +55,33 @@ class History:
         """``servers``: as many as it works on at once, None for as many as ask, ``auto`` for what the record says."""
         self.periods = Periods(attempts)
         listed = self.periods.listed
+        self.crowding = ALONE
         if isinstance(servers, str):
-            self.served = servers_of(attempts, listed)
+            self.served, self.crowding = servers_of(attempts, listed), crowding_of(attempts, listed)
         else:
             self.served = UNLIMITED._replace(servers=servers)
+        if (
+            self.crowding.nats > self.served.nats
+        ):  # both explain durations by who else was there: the better one is taken
+            self.served = self.served._replace(servers=None)
+        elif self.served.servers is not None:
+            self.crowding = ALONE
         self._attempts: list[Attempted | None] = [*attempts]
-        self._worked: dict[tuple[int, float], Attempted] = {}
         if self.served.servers is not None:
             self._attempts = worked(attempts, listed, self.served.servers)
-            self._worked = {
-                (asked.call, asked.began): found
-                for asked, found in zip(attempts, self._attempts, strict=True)
-                if found is not None
-            }
+        elif self.crowding.rise:
+            self._attempts = [*alone(attempts, self.crowding)]
+        self._worked = {
+            (asked.call, asked.began): found
+            for asked, found in zip(attempts if self.depends else (), self._attempts, strict=self.depends)
+            if found is not None
+        }
         self._survivals: dict[int, Survival] = {}
+
+    @property
+    def depends(self) -> bool:
+        """Whether an answer depends on who asks besides."""
+        return self.served.servers is not None or self.crowding.rise > 0
 
     def survival(self, moment: float) -> Survival:
         """The distribution that stands for attempts made at ``moment``."""
@@ -79,7 +94,7 @@ class History:
         return known
 
     def worked(self, attempted: Attempted) -> Attempted | None:
-        """A recorded attempt without the time it waited for others; None: nobody knows."""
+        """A recorded attempt without the time that others cost it; None: nobody knows."""
         return self._worked.get((attempted.call, attempted.began))
 
 
@@ -116,6 +131,7 @@ class AsRecorded:
             for target, history in past.histories.items()
             if history.served.servers is not None
         }
+        self._ends: dict[str, list[float]] = {target: [] for target in past.histories}
         self._censored = self._imputed = self._unknown = 0
 
     @property
@@ -131,14 +147,19 @@ class AsRecorded:
             return 0.0, UNREACHABLE
         record = self._past.record
         recorded = record.turn(call, target, turn)
-        if recorded is not None and not recorded.cut and history.served.servers is None:
+        if recorded is not None and not recorded.cut and not history.depends:
             return recorded.seconds, recorded.outcome  # type: ignore[return-value]  # what was not cut has one
         patience = min(step.timeout, record.leave_at.get(call, math.inf) - now)
         asked = _Asked(now, call, target, turn, patience)
+        if not history.depends:
+            return self._alone(asked, history, recorded)
+        seconds, outcome = self._worked(asked, history, recorded)
+        if seconds == NEVER:
+            return NEVER, outcome  # what hangs holds nobody up
         free = self._free.get(target)
         if free is None:
-            return self._alone(asked, history, recorded)
-        return _queued(now, free, *self._worked(asked, history, recorded))
+            return _crowded(now, self._ends[target], history.crowding, seconds), outcome
+        return _queued(now, free, seconds), outcome
 
     def _turn(self, call: int, target: str) -> int:
         """How often this call asks this target by now. What is forgotten belongs to calls that ended long ago."""
@@ -177,10 +198,17 @@ class AsRecorded:
         return (NEVER, TIMED_OUT) if outcome is None else (seconds, outcome)
 
 
-def _queued(now: float, free: list[float], seconds: float, outcome: Outcome) -> tuple[float, Outcome]:
-    """Seconds until the answer, after those before it were served; what hangs holds nobody up."""
-    if seconds == NEVER:
-        return NEVER, outcome
+def _queued(now: float, free: list[float], seconds: float) -> float:
+    """Seconds until the answer, after those before it were served. ``free``: when each server is."""
     ends = max(now, free[0]) + seconds
     heapreplace(free, ends)
-    return ends - now, outcome
+    return ends - now
+
+
+def _crowded(now: float, ends: list[float], crowding: Crowding, seconds: float) -> float:
+    """Seconds until the answer beside those under way, of which ``ends`` says how long they are."""
+    while ends and ends[0] <= now:
+        heappop(ends)
+    seconds *= crowding.factor(len(ends))
+    heappush(ends, now + seconds)
+    return seconds
