@@ -133,6 +133,39 @@ KINDS = {  # of what is relayed, with its method
     "websocket GET": "purple",
 }
 STATUS_CLASSES = {"1xx": NEUTRAL, "2xx": "green", "3xx": "blue", "4xx": "yellow", "5xx": "red", "none": "dark-red"}
+COMPARED = {"agrees": "green", "differs": "red", "not_primary": "orange", "undecided": NEUTRAL}
+ENDED = {
+    "not_primary": "light-red",
+    **{name: OUTCOMES[name] for name in ("primary", "fallback", "local", "failed", "client_gone")},
+}
+UNDECIDED = {
+    "not_asked": NEUTRAL,
+    "other_moment": "#606060",
+    "cut_off": "orange",
+    "other_request": "purple",
+    "unread": "light-purple",
+    "connecting": "blue",
+    "crowded": "red",
+}
+OBSERVED = {  # what the gateway gave
+    "answered": "green",
+    "degraded": "orange",
+    "rejected": "purple",
+    "error": "red",
+    "unreadable": "blue",
+    "client_gone": NEUTRAL,
+}
+WOULD = {  # what we would have said to what was relayed
+    "pass": "green",
+    "auth_required": "purple",
+    "forbidden": "dark-purple",
+    "too_large": "blue",
+    "message_too_long": "light-blue",
+    "invalid": NEUTRAL,
+    "rate_limited": "orange",
+    "target": "red",
+    "undecided": "#606060",
+}
 RELOADS = {"changed": "green", "unchanged": NEUTRAL, "failed": "red"}
 OVERRIDES = {"forced_open": "dark-red", "forced_closed": "blue", "off": "light-blue"}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dashboards import observed
 from dashboards.board import board
 from dashboards.colours import (
     BAD,
@@ -47,6 +48,7 @@ def made() -> str:
         _relay_bytes(),
         _usage(),
         _kinds(),
+        *observed.row(),
         "Policy files",
         _reloads(),
         _age(),

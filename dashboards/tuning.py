@@ -1,11 +1,11 @@
-"""Policy tuning: how close the traffic comes to each threshold of the policy in force."""
+"""Policy tuning: how close the traffic comes to each threshold of the policy in force, and what a candidate would make of it."""
 
 from __future__ import annotations
 
 from dashboards.board import board
-from dashboards.colours import BAD, GOOD, PERCENTILES, REJECTED, TARGETS, WARN
+from dashboards.colours import BAD, COMPARED, ENDED, GOOD, PERCENTILES, REJECTED, STATES, TARGETS, UNDECIDED, WARN
 from dashboards.expressions import ANSWERED, counted, counted_if_seen, limit, metric, quantile, rate, total, worst
-from dashboards.panels import Query, bars, series, shares
+from dashboards.panels import Query, bars, listing, series, shares, timeline
 
 
 def made() -> str:
@@ -30,10 +30,17 @@ def made() -> str:
         "Guards",
         _rejections(),
         _tokens(),
+        "Shadow",
+        _compared(),
+        _differences(),
+        _undecided(),
+        _shift(),
+        _shadow_breakers(),
+        _candidate(),
     ]
     text = (
-        "How close the traffic comes to each threshold of the policy in force. Thresholds are read from the "
-        "sidecars themselves."
+        "How close the traffic comes to each threshold of the policy in force, and what a candidate beside it would have "
+        "made of the same chats. Thresholds are read from the sidecars themselves."
     )
     return board("tuning", "Policy tuning", text, panels)
 
@@ -246,6 +253,87 @@ def _tokens() -> object:
     query = Query(counted("auth_rejections_total", by="reason"), "{{reason}}")
     colours = {"missing": "orange", "wrong": "red"}
     return bars("Tokens refused", text, query, empty="no sidecar is scraped", colours=colours)
+
+
+def _compared() -> object:
+    text = (
+        "Chats held beside a candidate policy (--shadow). agrees: the same target would have answered for the same reason; "
+        "differs: it would not; not_primary: only that the candidate's primary would not have answered is decided; "
+        "undecided: the candidate would have asked what nobody did. Much undecided: use replay for this candidate."
+    )
+    query = Query(counted("shadow_calls_total", by="result"), "{{result}}")
+    return bars("Candidate beside the policy", text, query, empty="no sidecar is scraped", colours=COMPARED)
+
+
+def _differences() -> object:
+    text = (
+        "How chats ended, and how they would have ended with the candidate, coloured by the latter; only what is decided. "
+        "The same word twice is another target or another reason. primary to anything else is what the candidate "
+        "costs, anything else to primary what it gains."
+    )
+    seen = counted_if_seen("shadow_differences_total", by="active, candidate")
+    colours = {f"{active} to {candidate}": ENDED[candidate] for active in ENDED for candidate in ENDED}
+    query = Query(seen, "{{active}} to {{candidate}}")
+    return bars("Would have ended otherwise", text, query, empty="no difference in this range", colours=colours)
+
+
+def _undecided() -> object:
+    text = (
+        "Why chats are not decided to their end. not_asked, other_moment: the candidate asks whom nobody asked, or not "
+        "then; cut_off: it waits longer than the policy in force; other_request, unread, connecting: it sends, reads or "
+        "connects otherwise; crowded: too many chats at once to follow this one."
+    )
+    query = Query(counted_if_seen("shadow_undecided_total", by="why"), "{{why}}")
+    return bars("Why undecided", text, query, empty="all was decided in this range", colours=UNDECIDED)
+
+
+def _shift() -> object:
+    text = (
+        "How much earlier and later answers would have come with the candidate: seconds, spread over all chats held "
+        "beside it. Only decided ones shift anything. Earlier and degraded is a trade: read it with the differences."
+    )
+    by = total(rate("shadow_shift_seconds_sum"), "direction")
+    query = Query(f"{by} / on () group_left () {total(rate('shadow_calls_total'))}", "{{direction}}")
+    colours = {"earlier": GOOD, "later": WARN}
+    return series("Earlier or later, per chat", text, "s", query, empty="no chat in this range", colours=colours)
+
+
+def _shadow_breakers() -> object:
+    numbered = " or ".join(
+        metric("shadow_breaker_state", f'state="{state}"') + f" * {number}" for state, (number, _) in STATES.items()
+    )
+    text = (
+        "The state of each of the candidate's breakers. It learns only from attempts that were really made when it "
+        "would have made them: open longer than the real one means that the real one was not asked either."
+    )
+    return timeline(
+        "The candidate's breakers",
+        text,
+        Query(f"max by (target, instance) ({numbered})", "{{target}} ({{instance}})"),
+        empty="no candidate runs",
+        means={str(number): (state, colour) for state, (number, colour) in STATES.items()},
+        width=12,
+    )
+
+
+def _candidate() -> object:
+    info, taken = metric("shadow_policy_info"), metric("shadow_last_reload_successful")
+    state = f"{info} * on (job, instance) group_left () {taken}"
+    text = (
+        "The candidate on each sidecar. refused: its file as it is now cannot be used and the candidate before goes on; "
+        "/state says where the mistake is. Missing although it was asked for: a fault of the sidecar has ended it, see the log."
+    )
+    return listing(
+        "Candidate",
+        text,
+        "none",
+        Query(f'label_replace({state}, "file", "$1", "source", "(?:.*/)?([^/]*)")', "{{revision}}", instant=True),
+        empty="no candidate runs",
+        columns={"instance": "sidecar", "revision": "revision", "file": "file", "Value": "last reload"},
+        means={"1": ("taken", GOOD), "0": ("refused", BAD)},
+        height=7,
+        sort="sidecar",
+    )
 
 
 def _bounds(word: str) -> dict[str, str]:

@@ -17,6 +17,7 @@ from sidecar.cli import (
     check,
     diff,
     doctor,
+    explain,
     fmt,
     lab,
     metrics,
@@ -31,6 +32,7 @@ from sidecar.cli import (
 COMMANDS: Mapping[str, ModuleType] = {
     "serve": serve,
     "status": status,
+    "explain": explain,
     "doctor": doctor,
     "check": check,
     "diff": diff,

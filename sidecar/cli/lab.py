@@ -32,6 +32,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="SERVICE=FAULT",
         help="start broken, as in switch=hang; repeatable",
     )
+    add(
+        "--seed",
+        metavar="NUMBER",
+        type=_seed,
+        help="what is drawn for each chat (lognormal, failing) follows from it (chosen and printed)",
+    )
     add("--listen", metavar="HOST:PORT", default="127.0.0.1:8000", help="data port of the sidecar (%(default)s)")
     add("--admin", metavar="HOST:PORT", default="127.0.0.1:9180", help="admin port of the sidecar (%(default)s)")
     add("--control", metavar="PORT", type=_port, default=8019, help="control port of the lab (%(default)s)")
@@ -74,6 +80,15 @@ def _port(text: str) -> int:
     return port
 
 
+def _seed(text: str) -> int:
+    from sidecar.lab.luck import LARGEST  # noqa: PLC0415
+
+    seed = int(text) if text.isascii() and text.isdigit() else -1
+    if not 0 <= seed <= LARGEST:
+        raise argparse.ArgumentTypeError(f"{text!r} is no seed: write a whole number from 0 to {LARGEST}")
+    return seed
+
+
 def run(arguments: argparse.Namespace) -> None:
     """Run until Ctrl-C, or for LAB_SECONDS. Raises ValueError or OSError for what the caller can mend."""
     from sidecar.edge.outlets.log import Logging  # noqa: PLC0415 - not for --help
@@ -93,7 +108,7 @@ async def _play(arguments: argparse.Namespace, seconds: float | None) -> None:
 
     stop = Stop()
     async with _town(arguments) as lab:
-        say({"event": "ready", **lab.urls})
+        say({"event": "ready", **lab.urls, "seed": lab.seed})
         await _ended(stop, seconds)
 
 
@@ -114,7 +129,9 @@ async def _show(arguments: argparse.Namespace, seconds: float | None, logging: L
         await stack.enter_async_context(sidecar)
         listen, admin = sidecar.serving
         sys.stdout.write(instructions(f"http://{listen}", f"http://{admin}", lab.control_url, lab.token) + "\n")
-        say({"event": "ready", "listen": str(listen), "admin": str(admin), "control": lab.control_url})
+        say(
+            {"event": "ready", "listen": str(listen), "admin": str(admin), "control": lab.control_url, "seed": lab.seed}
+        )
         await _ended(stop, seconds)
         await stop.drain(sidecar)
 
@@ -145,6 +162,7 @@ async def _town(arguments: argparse.Namespace) -> AsyncIterator[Lab]:
                     madre_port=arguments.madre_port,
                     control_port=arguments.control,
                     faults=tuple(arguments.fault),
+                    seed=arguments.seed,
                 )
             )
         except OSError as error:
@@ -186,7 +204,13 @@ def _environ(lab: Lab) -> dict[str, str]:
 
 def _flags(arguments: argparse.Namespace, lab: Lab) -> dict[str, str | None]:
     places = {"gateway": lab.gateway_url, "switch": lab.switch_url, "madre": lab.madre_url}
-    return {"listen": arguments.listen, "admin": arguments.admin, "journal": arguments.journal, **places}
+    return {
+        "listen": arguments.listen,
+        "admin": arguments.admin,
+        "journal": arguments.journal,
+        "shadow": arguments.shadow,
+        **places,
+    }
 
 
 def _seconds(text: str | None) -> float | None:

@@ -54,6 +54,11 @@ def add_common_options(parser: argparse.ArgumentParser, *, log_level: str) -> No
         type=Path,
         help="policy file, or a directory with a policy.yaml; default: built in",
     )
+    add(
+        "--shadow",
+        metavar="FILE|DIR",
+        help="candidate policy: runs beside the one in force, asks nobody, and says what it would have made of the chats",
+    )
     add("--journal", metavar="DIR", help="write the inputs of every decision there; default: not written")
     add("--log-level", choices=("debug", "info", "warning", "error"), default=log_level)
 

@@ -17,25 +17,13 @@ import os
 import sys
 import time
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
+
+from sidecar.cli.asking import ADMIN, CannotAskError, Place, ask, place, token
 
 WELL, UNWELL, UNASKED = 0, 1, 2
-PATIENCE = 5.0  # seconds for each answer
-LARGEST = 8 << 20  # bytes of one: ours are below 100 KiB
 WIDTH = 100  # columns where there is no terminal
 PATHS = ("state", "calls", "trend")
-
-
-class CannotAskError(OSError):
-    """There is nobody who answers as a sidecar would; the text is for people."""
-
-
-class Place(NamedTuple):
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -43,8 +31,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add(
         "--admin",
         metavar="HOST:PORT",
-        type=_place,
-        default=Place("127.0.0.1", 9180),
+        type=place,
+        default=ADMIN,
         help="admin port of the sidecar (%(default)s)",
     )
     add(
@@ -60,91 +48,47 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Ask and print; the exit code. Raises ValueError for a token that cannot be read."""
-    token = _token(os.environ)
+    secret = token(os.environ)
     if arguments.watch is None:
-        return _look(arguments.admin, token, as_json=arguments.output == "json")
+        code, said = _look(arguments.admin, secret, as_json=arguments.output == "json")
+        sys.stdout.write(said)
+        return code
     code = WELL
     try:
         while True:
             if arguments.output == "text" and sys.stdout.isatty():
                 sys.stdout.write("\x1b[H\x1b[2J")
-            code = _look(arguments.admin, token, as_json=arguments.output == "json", each=True)
+            # Known before it is written: an interrupt may come as soon as the last byte can be read.
+            code, said = _look(arguments.admin, secret, as_json=arguments.output == "json", each=True)
+            sys.stdout.write(said)
             sys.stdout.flush()
             time.sleep(arguments.watch)
     except KeyboardInterrupt:
         return code
 
 
-def _look(place: Place, token: str | None, *, as_json: bool, each: bool = False) -> int:
+def _look(where: Place, secret: str | None, *, as_json: bool, each: bool = False) -> tuple[int, str]:
+    """The exit code of a look, and what to print of it."""
     try:
-        told = {path: _ask(place, path, token) for path in PATHS}
+        told = {path: ask(where, path, secret) for path in PATHS}
     except CannotAskError as error:
         sys.stderr.write(f"sidecar: {error}\n")
-        return UNASKED
-    sys.stdout.write(_json(told, indent=None if each else 2) if as_json else _text(told, place) + "\n" * each)
-    return verdict(told["state"])
+        return UNASKED, ""
+    said = _json(told, indent=None if each else 2) if as_json else _text(told, where) + "\n" * each
+    return verdict(told["state"]), said
 
 
 def verdict(state: Mapping[str, Any]) -> int:
     """The exit code for what ``/state`` says."""
     answering = state["answering"] or {}
-    unwell = state["status"] != "serving" or state["policy_problems"] or answering.get("degraded")
+    degraded = (
+        answering.get("degraded") and state["policy"]["mode"] == "enforce"
+    )  # else that was an answer of former days
+    unwell = state["status"] != "serving" or state["policy_problems"] or degraded
     return UNWELL if unwell else WELL
 
 
-# -- asking -------------------------------------------------------------------------------------------------------------
-
-
-def _ask(place: Place, path: str, token: str | None) -> Any:
-    """One question, straight to the port: no proxy, no redirect, so that the token goes nowhere else. Raises CannotAskError."""
-    import http.client  # noqa: PLC0415 - not for --help
-    import json  # noqa: PLC0415
-
-    connection = http.client.HTTPConnection(place.host, place.port, timeout=PATIENCE)
-    try:
-        connection.request("GET", f"/{path}", headers={} if token is None else {"X-VX11-Admin-Token": token})
-        answer = connection.getresponse()
-        body = json.loads(answer.read(LARGEST))
-        if not isinstance(body, dict):
-            raise ValueError  # noqa: TRY004, TRY301 - the same complaint as for what is no JSON
-    except (OSError, http.client.HTTPException) as error:
-        why = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise CannotAskError(f"{place} does not answer: {why}") from None
-    except ValueError:
-        raise CannotAskError(f"{place} is no admin port of a sidecar: what it says of /{path} is no JSON") from None
-    finally:
-        connection.close()
-    if answer.status != 200:
-        raise CannotAskError(_refused(place, path, answer.status, body))
-    return body
-
-
-def _refused(place: Place, path: str, status: int, body: Mapping[str, Any]) -> str:
-    from sidecar.cli.status_text import clean  # noqa: PLC0415
-
-    if status == 401:
-        return f"{place} wants the admin token: set VX11_SIDECAR_ADMIN_TOKEN or VX11_SIDECAR_ADMIN_TOKEN_FILE"
-    return f"{place} answered {status} to /{path}: {clean(body.get('detail', ''))}"
-
-
-def _token(environ: Mapping[str, str]) -> str | None:
-    """The admin token, None where none is set. Raises ValueError for one that cannot be read."""
-    from sidecar.edge.environment import ADMIN_TOKEN, secret_from  # noqa: PLC0415
-
-    if not environ.get(ADMIN_TOKEN) and not environ.get(f"{ADMIN_TOKEN}_FILE"):
-        return None
-    return secret_from(f"env {ADMIN_TOKEN}", environ)
-
-
 # -- options and output -------------------------------------------------------------------------------------------------
-
-
-def _place(text: str) -> Place:
-    host, _, port = text.removeprefix("http://").rstrip("/").rpartition(":")
-    host = host.removeprefix("[").removesuffix("]")
-    if not host or not port.isascii() or not port.isdigit() or not 0 < int(port) <= 65535:
-        raise argparse.ArgumentTypeError(f"{text!r} is no address: write HOST:PORT")
-    return Place(host, int(port))
 
 
 def _seconds(text: str) -> float:
@@ -163,7 +107,7 @@ def _json(told: Mapping[str, Any], indent: int | None) -> str:
     return json.dumps(told, indent=indent, ensure_ascii=False) + "\n"
 
 
-def _text(told: Mapping[str, Any], place: Place) -> str:
+def _text(told: Mapping[str, Any], where: Place) -> str:
     import shutil  # noqa: PLC0415
 
     from sidecar.cli.status_text import Look, text  # noqa: PLC0415
@@ -172,4 +116,4 @@ def _text(told: Mapping[str, Any], place: Place) -> str:
     width = shutil.get_terminal_size((WIDTH, 24)).columns if terminal or "COLUMNS" in os.environ else WIDTH
     colour = terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
     plain = (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
-    return text(told, str(place), Look(max(width, 40), colour=colour, plain=plain))
+    return text(told, str(where), Look(max(width, 40), colour=colour, plain=plain))

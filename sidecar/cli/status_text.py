@@ -35,9 +35,11 @@ def text(told: Mapping[str, Json], place: str, look: Look) -> str:
     state, calls, trend = told["state"], told["calls"], told["trend"]
     parts = (
         _head(state, look),
+        _observed(state, look),
         _warnings(state, look),
         _targets(state, look),
         _overrides(state, look),
+        _candidate(state, look),
         _trend(trend, look),
         _calls(calls, look),
         _foot(state, place, look),
@@ -78,6 +80,8 @@ def headline(state: Json) -> tuple[str, str, str]:
         return _WARN, "NOT READY", f"the sidecar is {state['status']}"
     if state["policy"]["mode"] == "off":
         return _CALM, "MODE OFF", "chat is relayed to the gateway like everything else"
+    if state["policy"]["mode"] == "shadow":
+        return _CALM, "MODE SHADOW", "the gateway answers chat, the sidecar only looks on"
     if answering is None:
         return _CALM, "NO CHAT YET", f"waiting for the first chat; {primary} is asked first"
     provider = answering["provider"]
@@ -100,7 +104,7 @@ def _head(state: Json, look: Look) -> Iterator[str]:
     if not fits:
         yield from (look.paint(line, _BOLD) for line in _wrapped(sentence, look, "  "))
     answering = state["answering"]
-    if not answering:
+    if not answering or state["policy"]["mode"] != "enforce":  # the last answer of ours is from former days
         return
     lasts = answering["degraded_for_seconds"]
     last = f"last chat {span(answering['seconds_ago'])} ago"
@@ -109,6 +113,25 @@ def _head(state: Json, look: Look) -> Iterator[str]:
     if reason:
         yield from _wrapped(f"why  {reason}: {answering.get('means') or ''}", look, "       ")
         yield from _wrapped(f"do   {answering.get('do') or ''}", look, "       ")
+
+
+def _observed(state: Json, look: Look) -> Iterator[str]:
+    """What mode shadow has seen, also when it is over: the figures to decide by."""
+    seen = state.get("observed")
+    if not seen:
+        return
+    gateway, differences = seen["gateway"], seen["differences"]
+    gave = " · ".join(f"{count} {word}" for word, count in sorted(gateway.items(), key=lambda each: -each[1]))
+    latency = f"p50 {took(seen['p50_seconds'])} · p95 {took(seen['p95_seconds'])}"
+    yield from _wrapped(
+        f"observed {seen['chats']} chats · {gave or 'nothing yet'} · {seen['late']} late · {latency}", look, "    "
+    )
+    yield from _wrapped(
+        f"with mode enforce {differences['for_the_ladder']} that were degraded, late or failed would have gone to the targets, and "
+        f"{differences['only_we_would_refuse']} that passed would have been refused",
+        look,
+        "    ",
+    )
 
 
 def _warnings(state: Json, look: Look) -> Iterator[str]:
@@ -154,6 +177,22 @@ def _overrides(state: Json, look: Look) -> Iterator[str]:
     for held in state["overrides"]:
         said = f"{held['target']} {held['kind']} for another {span(held['seconds_left'])}, by {held['author']}: {held['reason']}"
         yield from _marked(_WARN, f"override: {said}", look)
+
+
+def _candidate(state: Json, look: Look) -> Iterator[str]:
+    """The policy that runs beside the one in force; what is wrong with it is a warning."""
+    shadow = state.get("shadow")
+    if not shadow or "calls" not in shadow:
+        return
+    ends = {
+        f"{active} to {candidate}": count for active, by in shadow["differs"].items() for candidate, count in by.items()
+    }
+    undecided = sum(shadow["undecided"].values())
+    said = f"{shadow['calls']} chats, {shadow['agrees']} alike · {sum(ends.values())} otherwise · {undecided} undecided"
+    yield from _wrapped(f"candidate {shadow['revision']} from {shadow['source']}: {said}", look, "    ")
+    if ends:
+        most = sorted(ends.items(), key=lambda each: -each[1])
+        yield from _wrapped(f"otherwise: {' · '.join(f'{count} {name}' for name, count in most)}", look, "    ")
 
 
 def _trend(trend: Json, look: Look) -> Iterator[str]:

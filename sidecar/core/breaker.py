@@ -38,7 +38,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from sidecar.core.draw import draw
-from sidecar.core.fact import BreakerMoved
+from sidecar.core.fact import BreakerMoved, Counts, Thresholds
 from sidecar.core.vocabulary import ANSWERS, FAILURES, Verdict
 from sidecar.core.window import Tally, window_for
 from sidecar.policy.model import BreakerPolicy
@@ -73,6 +73,7 @@ class Breaker:
     def __init__(self, policy: BreakerPolicy, target: str, *, lease: float, seed: int) -> None:
         """``lease`` in seconds is longer than an attempt may take; ``seed`` and the epoch draw the jitter."""
         self._policy = policy
+        self._thresholds = _thresholds(policy)
         self._target = target
         self._lease = lease
         self._seed = seed
@@ -81,7 +82,7 @@ class Breaker:
         self._numbered = 0
         self.state = State.CLOSED
         self.epoch = 0
-        self.since: float | None = None  # when the state began; None: since ever
+        self.moved: BreakerMoved | None = None  # the last move; None: the state is that of the beginning
         self.until = 0.0  # end of the open time
         self.failures_in_row = 0
         self._good_probes = 0
@@ -120,7 +121,7 @@ class Breaker:
 
     def settle(self, now: float, permit: Permit, verdict: Verdict) -> BreakerMoved | None:
         """Give a permit back with what became of it; the move this led to, if any."""
-        if self._out.pop(permit.number, None) is None or permit.expires <= now or permit.epoch != self.epoch:
+        if self._out.pop(permit.number, None) is None or not self.heeds(now, permit):
             return None
         failed = verdict in FAILURES
         slow = now - permit.at >= self._policy.slow_call.duration
@@ -136,6 +137,10 @@ class Breaker:
         why = self._tripped_by(now) if self.state is State.CLOSED else None
         return self._trip(now, why) if why else None
 
+    def heeds(self, now: float, permit: Permit) -> bool:
+        """Whether what becomes of an unsettled permit decides anything: it is of this epoch and has not run out."""
+        return permit.epoch == self.epoch and permit.expires > now
+
     # -- moved from outside ---------------------------------------------------------------------------------------
 
     def hint(self, now: float) -> BreakerMoved | None:
@@ -148,14 +153,16 @@ class Breaker:
             return None
         if state is not None:
             return self._move(now, state, "override")
+        moved = self._move(now, State.HALF_OPEN if self.state is State.FORCED_OPEN else State.CLOSED, "override_ended")
         self._window.clear()
-        return self._move(now, State.HALF_OPEN if self.state is State.FORCED_OPEN else State.CLOSED, "override_ended")
+        return moved
 
     def adopt(self, policy: BreakerPolicy, *, lease: float) -> None:
         """Take new numbers. State, epoch and permits stay; the window stays unless it is another kind or size of window."""
         if policy.window != self._policy.window:
             self._window = window_for(policy.window)
         self._policy = policy
+        self._thresholds = _thresholds(policy)
         self._lease = lease
 
     # -- seen from outside ----------------------------------------------------------------------------------------
@@ -168,6 +175,10 @@ class Breaker:
         """What the rates are read from."""
         return self._window.tally(now)
 
+    def counts(self, now: float) -> Counts:
+        """What a move would be decided by now, with what it is held against."""
+        return Counts(self.state, *self._window.tally(now), self.failures_in_row, self._good_probes, self._thresholds)
+
     def view(self, now: float) -> dict[str, object]:
         """State with its counts against their thresholds, for people."""
         tally = self._window.tally(now)
@@ -175,7 +186,7 @@ class Breaker:
         return {
             "state": self.state.value,
             "epoch": self.epoch,
-            "for_seconds": None if self.since is None else round(now - self.since, 3),
+            "for_seconds": None if self.moved is None else round(now - self.moved.at, 3),
             "probe_in_seconds": round(max(self.until - now, 0.0), 3) if self.state is State.OPEN else None,
             "calls": tally.calls,
             "min_calls": policy.min_calls,
@@ -198,8 +209,9 @@ class Breaker:
         self._good_probes += 1
         if self._good_probes < self._policy.half_open.close_after:
             return None
+        moved = self._move(now, State.CLOSED, "recovered")
         self._window.clear()
-        return self._move(now, State.CLOSED, "recovered")
+        return moved
 
     def _tripped_by(self, now: float) -> str | None:
         policy = self._policy
@@ -216,7 +228,7 @@ class Breaker:
         return None
 
     def _trip(self, now: float, why: str) -> BreakerMoved:
-        if self.state is State.CLOSED and (self.since is None or now - self.since >= self._policy.open.max):
+        if self.state is State.CLOSED and (self.moved is None or now - self.moved.at >= self._policy.open.max):
             self._trips_in_row = 0
         open_for = self._open_time()
         self._trips_in_row += 1
@@ -234,8 +246,17 @@ class Breaker:
         return middle * (1 + policy.jitter * (2 * draw(self._seed, self.epoch) - 1))
 
     def _move(self, now: float, after: State, why: str, open_for: float | None = None) -> BreakerMoved:
-        before, self.state = self.state, after
-        self.since = now
+        counts = self.counts(now)
+        self.moved = BreakerMoved(now, self._target, self.state.value, after.value, why, open_for, counts)
+        self.state = after
         self.epoch += 1
         self.failures_in_row = self._good_probes = 0
-        return BreakerMoved(now, self._target, before.value, after.value, why, open_for)
+        return self.moved
+
+
+def _thresholds(policy: BreakerPolicy) -> Thresholds:
+    slow = policy.slow_call
+    half = policy.half_open
+    return Thresholds(
+        policy.consecutive, policy.min_calls, policy.failure_rate, slow.rate, slow.duration, half.close_after
+    )

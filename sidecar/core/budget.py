@@ -36,6 +36,11 @@ class RetryBudget:
     def balance(self, now: float) -> float:  # noqa: ARG002
         return self._balance
 
+    @property
+    def burst(self) -> float:
+        """The most that there can be, by the numbers in force."""
+        return self._policy.burst
+
     def adopt(self, policy: RetryBudgetPolicy) -> None:
         """Take new numbers. What was saved stays, up to the new burst: a reload is no way to buy retries."""
         self._policy = policy

@@ -2,25 +2,45 @@
 
 A policy's own rules are asked first, then the built-in ones, which know the bodies VX11 was seen to send. The first match decides;
 an answer that no rule names is a success if it is a 2xx with something to show, else a failure.
+
+Which rule decided is said in one of these words: ``outcome.SECTION[N]`` (a rule of the policy, from 0), ``error KIND``, ``HTTP STATUS``,
+``status WORD`` (the word of the body), ``no text``, ``answer``. ``docs/explain.md`` says what each means.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 from sidecar.core.vocabulary import UNSENT, ErrorKind, Outcome, Verdict
 from sidecar.policy.model import Rule, Target
 
 LONGEST_SCALAR = 64  # characters of a body value that rules may see: enough for a status word, too little for a message
 
-_MISCONFIGURED = (401, 403, 404, 405, 415, 422)  # wrong token, wrong path, a body that does not fit: ours to mend
-_CALLER_ERROR = (400, 413)
+_BY_STATUS = {
+    **dict.fromkeys((401, 403, 404, 405, 415, 422), Verdict.MISCONFIGURED),  # wrong token, path or body: ours to mend
+    **dict.fromkeys((400, 413), Verdict.CALLER_ERROR),
+}
 _FAILED = {
     "switch": ("error", "partial", "service_offline", "failed"),
     "madre": ("ERROR", "FAILED", "error", "service_offline"),
 }
 _WAITING = {"madre": ("WAITING",)}
+_BY_ERROR: Mapping[ErrorKind | None, str] = {  # made once: a rule is said with every attempt
+    **{kind: f"error {kind.value}" for kind in ErrorKind},
+    None: "no answer",  # nor an error: no driver says that, but a journal may have been edited
+}
+
+
+class Judged(NamedTuple):
+    """A verdict, and the rule that led to it."""
+
+    verdict: Verdict
+    rule: str
+
+
+_ANSWER = Judged(Verdict.SUCCESS, "answer")
+_NO_TEXT = Judged(Verdict.FATAL, "no text")
 
 
 class Classifier:
@@ -29,10 +49,10 @@ class Classifier:
     def __init__(self, target: Target) -> None:
         rules = target.outcome
         self._rules = (
-            *((rule, Verdict.MISCONFIGURED) for rule in rules.misconfigured),
-            *((rule, Verdict.CALLER_ERROR) for rule in rules.caller_error),
-            *((rule, Verdict.FATAL) for rule in rules.failure),
-            *((rule, Verdict.DEGRADED) for rule in rules.degraded),
+            *_compiled("misconfigured", rules.misconfigured, Verdict.MISCONFIGURED),
+            *_compiled("caller_error", rules.caller_error, Verdict.CALLER_ERROR),
+            *_compiled("failure", rules.failure, Verdict.FATAL),
+            *_compiled("degraded", rules.degraded, Verdict.DEGRADED),
         )
         self._failed = _FAILED.get(target.name, ())
         self._waiting = _WAITING.get(target.name, ())
@@ -42,25 +62,30 @@ class Classifier:
         """Dotted paths into the JSON body whose values the rules look at."""
 
     def __call__(self, outcome: Outcome) -> Verdict:
-        verdict = self._by_rule(outcome) or self._by_nature(outcome)
-        if verdict is Verdict.FATAL and self._may_retry(outcome):
-            return Verdict.RETRYABLE
-        return verdict
+        return self.judge(outcome).verdict
 
-    def _by_rule(self, outcome: Outcome) -> Verdict | None:
-        return next((verdict for rule, verdict in self._rules if _matches(rule, verdict, outcome)), None)
+    def judge(self, outcome: Outcome) -> Judged:
+        """The verdict with the rule that led to it."""
+        judged = self._by_rule(outcome) or self._by_nature(outcome)
+        if judged.verdict is Verdict.FATAL and self._may_retry(outcome):
+            return judged._replace(verdict=Verdict.RETRYABLE)
+        return judged
 
-    def _by_nature(self, outcome: Outcome) -> Verdict:
-        if outcome.status is None:
-            return Verdict.FATAL
-        if outcome.status in _MISCONFIGURED:
-            return Verdict.MISCONFIGURED
-        if outcome.status in _CALLER_ERROR:
-            return Verdict.CALLER_ERROR
+    def _by_rule(self, outcome: Outcome) -> Judged | None:
+        return next((judged for rule, judged in self._rules if _matches(rule, judged.verdict, outcome)), None)
+
+    def _by_nature(self, outcome: Outcome) -> Judged:
+        status = outcome.status
+        if status is None:
+            return Judged(Verdict.FATAL, _BY_ERROR[outcome.error])
+        if not 200 <= status < 300:
+            return Judged(_BY_STATUS.get(status, Verdict.FATAL), f"HTTP {status}")
         word = outcome.body.get("status")
-        if not 200 <= outcome.status < 300 or word in self._failed or not outcome.text:
-            return Verdict.FATAL
-        return Verdict.DEGRADED if word in self._waiting else Verdict.SUCCESS
+        if word in self._failed:
+            return Judged(Verdict.FATAL, f"status {word}")
+        if not outcome.text:
+            return _NO_TEXT
+        return Judged(Verdict.DEGRADED, f"status {word}") if word in self._waiting else _ANSWER
 
     def _may_retry(self, outcome: Outcome) -> bool:
         if outcome.error is None:
@@ -70,6 +95,10 @@ class Classifier:
         if outcome.error is ErrorKind.TIMEOUT:
             return self._retry_on_timeout
         return outcome.error is ErrorKind.RESET and "reset-before-headers" in self._retry_on
+
+
+def _compiled(section: str, rules: Iterable[Rule], verdict: Verdict) -> Iterator[tuple[Rule, Judged]]:
+    return ((rule, Judged(verdict, f"outcome.{section}[{place}]")) for place, rule in enumerate(rules))
 
 
 def _matches(rule: Rule, verdict: Verdict, outcome: Outcome) -> bool:

@@ -79,6 +79,8 @@ class Engine:
         """Put a policy in force for every call that begins from now on."""
         self._lease = max(self._lease, policy.deadline.client + LEASE_MARGIN)
         ladder = tuple(Rung(target, self._machines_for(target), Classifier(target)) for target in policy.ladder)
+        self.targets = tuple(rung.target.name for rung in ladder)
+        """The names of the ladder in force."""
         self._sessions.max_keys = policy.guards.max_sessions
         self.scene = Scene(policy, ladder, self._dormancy, self._off, self._seed)
         self.revision = revision
@@ -95,7 +97,7 @@ class Engine:
 
     def begin(self, now: float, call: Call) -> Plan:
         """The plan of a call that was admitted."""
-        self._emit(CallBegan(now, call.number, call.patience, call.correlation_id, self.revision))
+        self._emit(CallBegan(now, call.number, call.patience, call.correlation_id, self.revision, self.targets))
         return Plan(now, call, self.scene, self._emit)
 
     def hear_dormancy(self, now: float, active: frozenset[str] | None) -> None:
@@ -105,11 +107,6 @@ class Engine:
             moved = self._machines[GOVERNED].breaker.hint(now)
             if moved:
                 self._emit(moved)
-
-    @property
-    def targets(self) -> tuple[str, ...]:
-        """The names of the ladder in force."""
-        return tuple(rung.target.name for rung in self.scene.ladder)
 
     def override(self, now: float, target: str, override: Override | None) -> None:
         """Let an operator's decision about a target hold until the next one; None ends it. KeyError for an unknown target."""

@@ -25,6 +25,11 @@ class Limiter:
     def queued(self) -> int:
         return len(self._queue)
 
+    @property
+    def limits(self) -> tuple[int, int]:
+        """Slots and places in the queue, by the numbers in force: a call that began before a reload meets them as well."""
+        return self._policy.max_concurrent, self._policy.queue
+
     def enter(self, now: float) -> Ticket | None:  # noqa: ARG002
         """A granted ticket, a waiting one, or None: shed."""
         ticket = Ticket()

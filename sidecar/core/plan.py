@@ -20,11 +20,22 @@ from typing import NamedTuple
 from sidecar.core.backoff import backoff
 from sidecar.core.breaker import Breaker, Permit, Refusal
 from sidecar.core.budget import RetryBudget
-from sidecar.core.classify import Classifier
+from sidecar.core.classify import Classifier, Judged
 from sidecar.core.deadline import MIN_ATTEMPT, Deadline
 from sidecar.core.dormancy import Dormancy
 from sidecar.core.draw import draw
-from sidecar.core.fact import AttemptEnded, AttemptStarted, CallEnded, Emit, FellBack, Refused, Retried, RetryDenied
+from sidecar.core.fact import (
+    AttemptEnded,
+    AttemptStarted,
+    BreakerMoved,
+    CallEnded,
+    Emit,
+    FellBack,
+    Refused,
+    Retried,
+    RetryDenied,
+    RetryInputs,
+)
 from sidecar.core.limiter import Limiter
 from sidecar.core.record import LatencyRecord
 from sidecar.core.vocabulary import (
@@ -50,6 +61,12 @@ from sidecar.policy.model import Policy, Target
 
 RESERVE_LEAST, RESERVE_MOST = 0.3, 1.5  # seconds: what `reserve: auto` stays within
 SUSPICIOUS = 0.5  # share of a slow call after which silence counts against a target even if the client was impatient
+SHORTENED = 0.9  # share of the policy's patience below which a client is impatient: reading a request takes some, too
+
+# What judges an attempt before its classifier is asked, in words beside those of the classifier.
+_GONE = Judged(Verdict.IGNORED, "client left")
+_DORMANT = Judged(Verdict.IGNORED, "dormant")
+_IMPATIENT = Judged(Verdict.IGNORED, "short patience")
 
 
 class Call(NamedTuple):
@@ -128,7 +145,7 @@ class _Course:
         self.attempts = 0
         self.first_reason: Reason | None = None  # why the primary did not answer
         self.deadline = Deadline(now + call.patience)
-        self.shortened = call.patience < patience.client - patience.margin
+        self.shortened = call.patience < (patience.client - patience.margin) * SHORTENED
 
 
 def plan_call(now: float, call: Call, scene: Scene, emit: Emit) -> _Plan:
@@ -152,11 +169,12 @@ def _descend(course: _Course) -> Generator[Step, Event, Finish]:
             reason = Reason.WAITING if result.waiting else course.first_reason
             return Finish(rung.target.name, result.attempt, degraded=reason is not None, reason=reason)
         course.first_reason = course.first_reason or result
-        course.emit(FellBack(course.now, course.call.number, rung.target.name, result))
-        if result not in (
+        allowed = result in (
             *scene.policy.fallback.on,
             Reason.OFF,
-        ):  # what an operator switched off is no question of policy
+        )  # switched off by an operator is no question of policy
+        course.emit(FellBack(course.now, course.call.number, rung.target.name, result, allowed))
+        if not allowed:
             break
     provider = "local" if scene.policy.fallback.local == "answer" else None
     return Finish(provider, None, degraded=True, reason=course.first_reason)
@@ -189,97 +207,112 @@ def _ask(course: _Course, rung: Rung, until: Deadline) -> _Asked:
 
 def _try(course: _Course, rung: Rung, until: Deadline, *, first: bool) -> _Tried:
     """One attempt, if dormancy, time, breaker and limiter let it through."""
+    came = course.now
     entered = yield from _enter(course, rung, until)
     if not isinstance(entered, Ticket):
         return entered
-    return (yield from _attempt(course, rung, until, entered, first=first))
+    return (yield from _attempt(course, rung, until, entered, first=first, waited=course.now - came))
 
 
 def _enter(course: _Course, rung: Rung, until: Deadline) -> _Entered:
     """Past override, dormancy, breaker and limiter; a granted ticket, or why not."""
     target, machines = rung.target, rung.machines
     if target.name in course.scene.off:
-        return _refuse(course, target, Reason.OFF)
+        return _refuse(course, rung, until, Reason.OFF)
     if course.scene.dormancy.forbids(target.name, course.scene.policy.dormant):
-        return _refuse(course, target, Reason.DORMANT)
+        return _refuse(course, rung, until, Reason.DORMANT)
     left = until.left(course.now)
     if left < MIN_ATTEMPT:
-        return _refuse(course, target, Reason.TIMEOUT)
+        return _refuse(course, rung, until, Reason.TIMEOUT)
     _tick(course, rung)
     refusal = machines.breaker.refusal(course.now)
     if refusal:  # before the queue: waiting for a target that would refuse helps nobody
-        return _refuse(course, target, Reason.OPEN, refusal.retry_after)
+        return _refuse(course, rung, until, Reason.OPEN, refusal.retry_after)
     ticket = machines.limiter.enter(course.now)
     if ticket is None:
-        return _refuse(course, target, Reason.LIMITED)
+        return _refuse(course, rung, until, Reason.LIMITED)
     if not ticket.granted:
-        return (yield from _queue(course, rung, ticket, min(target.limiter.queue_timeout, left)))
+        return (yield from _queue(course, rung, until, ticket))
     return ticket
 
 
-def _queue(course: _Course, rung: Rung, ticket: Ticket, timeout: float) -> _Entered:
+def _queue(course: _Course, rung: Rung, until: Deadline, ticket: Ticket) -> _Entered:
     """Wait for a slot as long as policy and deadline allow."""
-    limiter, target = rung.machines.limiter, rung.target
+    limiter, target, came = rung.machines.limiter, rung.target, course.now
+    timeout = min(target.limiter.queue_timeout, until.left(came))
     event = yield from _hear(course, Queue(target.name, ticket, timeout))
     if isinstance(event, Woke) and ticket.granted:
         _tick(course, rung)
         return ticket
     limiter.leave(course.now, ticket)
-    return _Left() if isinstance(event, Abandoned) else _refuse(course, target, Reason.LIMITED)
+    if isinstance(event, Abandoned):
+        return _Left()
+    return _refuse(course, rung, until, Reason.LIMITED, waited=course.now - came)
 
 
-def _attempt(course: _Course, rung: Rung, until: Deadline, ticket: Ticket, *, first: bool) -> _Tried:
+def _attempt(course: _Course, rung: Rung, until: Deadline, ticket: Ticket, *, first: bool, waited: float) -> _Tried:
     """One request to the target, holding a slot and a permit exactly as long as it lasts."""
-    target, machines = rung.target, rung.machines
+    target, machines, call = rung.target, rung.machines, course.call.number
     timeout, binding = until.attempt(course.now, target.timeouts.attempt)
     in_time = until.left(course.now) >= MIN_ATTEMPT
     permit = machines.breaker.admit(course.now) if in_time else Reason.TIMEOUT
     if not isinstance(permit, Permit):  # the breaker moved, or the time ran out, while this call was queued
         machines.limiter.leave(course.now, ticket)
         if isinstance(permit, Refusal):
-            return _refuse(course, target, Reason.OPEN, permit.retry_after)
-        return _refuse(course, target, permit)
+            return _refuse(course, rung, until, Reason.OPEN, permit.retry_after, waited=waited)
+        return _refuse(course, rung, until, permit, waited=waited)
     if first:
         machines.budget.deposit(course.now)
     course.attempts += 1
     number, began = course.attempts, course.now
-    course.emit(AttemptStarted(began, course.call.number, target.name, number, timeout, binding))
+    left, reserved, state = course.deadline.left(began), course.deadline.at - until.at, machines.breaker.state
+    course.emit(AttemptStarted(began, call, target.name, number, timeout, binding, left, reserved, waited, state))
     event = yield from _hear(course, Attempt(target.name, number, timeout, target.timeouts.connect, binding))
     machines.limiter.leave(course.now, ticket)
     seconds = course.now - began
     outcome = event.outcome if isinstance(event, Answered) else None
-    verdict = Verdict.IGNORED if outcome is None else _judge(course, rung, outcome, seconds, binding)
+    verdict, rule = _GONE if outcome is None else _judge(course, rung, outcome, seconds, binding)
+    heeded = machines.breaker.heeds(course.now, permit)
     moved = machines.breaker.settle(course.now, permit, verdict)
-    course.emit(AttemptEnded(course.now, course.call.number, target.name, number, seconds, outcome, verdict, binding))
+    counts = moved.counts if moved else machines.breaker.counts(course.now)
+    ended = AttemptEnded(
+        course.now, call, target.name, number, seconds, outcome, verdict, binding, rule, counts, heeded
+    )
+    course.emit(ended)
     if moved:
-        course.emit(moved)
+        _tell(course, moved)
     return _Left() if outcome is None else (outcome, verdict)
 
 
 def _tick(course: _Course, rung: Rung) -> None:
     moved = rung.machines.breaker.tick(course.now)
     if moved:
-        course.emit(moved)
+        _tell(course, moved)
 
 
-def _judge(course: _Course, rung: Rung, outcome: Outcome, seconds: float, binding: Binding) -> Verdict:
+def _tell(course: _Course, moved: BreakerMoved) -> None:
+    """A breaker knows nothing of calls; that it moved in the course of this one is part of its story."""
+    course.emit(moved._replace(call=course.call.number))
+
+
+def _judge(course: _Course, rung: Rung, outcome: Outcome, seconds: float, binding: Binding) -> Judged:
     """Classify, with what only the plan knows: dormancy, and how much patience this client had."""
     if course.scene.dormancy.explains(rung.target.name, course.scene.policy.dormant, outcome):
-        return Verdict.IGNORED
-    verdict = rung.classify(outcome)
+        return _DORMANT
+    judged = rung.classify.judge(outcome)
     timed_out = outcome.error is ErrorKind.TIMEOUT
     suspicious = rung.target.breaker.slow_call.duration * SUSPICIOUS
     cut_short = course.shortened and binding is Binding.DEADLINE and seconds < suspicious
     if timed_out and cut_short:
         # A client may shorten its patience; that the target missed it must not open the breaker for everybody else.
-        return Verdict.IGNORED
-    if verdict in ANSWERS:
+        return _IMPATIENT
+    if judged.verdict in ANSWERS:
         rung.machines.latency.observe(seconds)
     elif timed_out:
         # How long it would have taken nobody knows. Recorded at its own length, an attempt cut off by a small reserve would
         # keep that reserve small and so be cut off again, for ever.
         rung.machines.latency.observe(max(seconds, RESERVE_MOST))
-    return verdict
+    return judged
 
 
 def _retry_delay(
@@ -293,23 +326,32 @@ def _retry_delay(
         return reason
     u = draw(course.scene.seed, call, course.attempts)
     delay = backoff(target.retry.backoff, retry, u, outcome.retry_after)
+    inputs = _retry_inputs(course, rung, until, retry, delay)
     why = None
     if retry >= target.retry.max_attempts:
         why = "attempts"
     elif outcome.sent and target.effects == "unsafe" and target.retry.only_if_unsent:
         why = "effects"
-    elif (refusal := machines.breaker.refusal(course.now)) and refusal.retry_after > delay:
+    elif inputs.refuses_for is not None and inputs.refuses_for > delay:
         why = "open"  # this failure, or another call's, opened the breaker: after the wait it would only refuse
-    elif until.left(course.now) < delay + MIN_ATTEMPT:
+    elif inputs.left < delay + MIN_ATTEMPT:
         why = "deadline"
     elif not machines.budget.withdraw(course.now):
         why = "budget"
     if why is not None:
-        course.emit(RetryDenied(course.now, call, target.name, why))
+        course.emit(RetryDenied(course.now, call, target.name, why, inputs))
         return Reason.BUDGET if why == "budget" else reason
     cause = outcome.error.value if outcome.error else str(outcome.status)
-    course.emit(Retried(course.now, call, target.name, delay, cause, machines.budget.balance(course.now)))
+    course.emit(Retried(course.now, call, target.name, delay, cause, machines.budget.balance(course.now), inputs))
     return delay
+
+
+def _retry_inputs(course: _Course, rung: Rung, until: Deadline, asked: int, delay: float) -> RetryInputs:
+    now, machines, target = course.now, rung.machines, rung.target
+    refusal, balance = machines.breaker.refusal(now), machines.budget.balance(now)
+    refuses_for = refusal.retry_after if refusal else None
+    burst = machines.budget.burst
+    return RetryInputs(asked, target.retry.max_attempts, delay, until.left(now), balance, burst, refuses_for)
 
 
 def _reason(outcome: Outcome, verdict: Verdict) -> Reason:
@@ -323,8 +365,21 @@ def _reason(outcome: Outcome, verdict: Verdict) -> Reason:
     return Reason.DORMANT if verdict is Verdict.IGNORED and outcome.error in UNSENT else Reason.FAILURE
 
 
-def _refuse(course: _Course, target: Target, reason: Reason, retry_after: float | None = None) -> Reason:
-    course.emit(Refused(course.now, course.call.number, target.name, reason, retry_after))
+def _refuse(
+    course: _Course,
+    rung: Rung,
+    until: Deadline,
+    reason: Reason,
+    retry_after: float | None = None,
+    *,
+    waited: float = 0.0,
+) -> Reason:
+    """Say that the target is not asked, and how its machines stand."""
+    now, (breaker, limiter, _, _) = course.now, rung.machines
+    stand = (breaker.state, breaker.moved, limiter.in_flight, limiter.queued, limiter.limits)
+    course.emit(
+        Refused(now, course.call.number, rung.target.name, reason, retry_after, until.left(now), waited, *stand)
+    )
     return reason
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections import deque
+from collections.abc import Iterator
 from math import ceil
 
 SIZE = 128  # answers remembered: enough for a 95th percentile, little enough to follow a change within minutes
@@ -24,6 +25,10 @@ class LatencyRecord:
 
     def __len__(self) -> int:
         return len(self._in_order)
+
+    def __iter__(self) -> Iterator[float]:
+        """Oldest first."""
+        return iter(self._in_order)
 
     def observe(self, seconds: float) -> None:
         if len(self._in_order) == SIZE:

@@ -55,6 +55,7 @@ class TimeWindow:
     def __init__(self, duration: float) -> None:
         self._width = duration / BUCKETS
         self._buckets: deque[tuple[int, Tally]] = deque()  # (index of the bucket, its tally), oldest first
+        self._whole = Tally(0, 0, 0)  # of all buckets: it is asked for with every attempt
 
     def add(self, now: float, *, failed: bool, slow: bool) -> None:
         index = self._advance(now)
@@ -63,19 +64,23 @@ class TimeWindow:
         else:
             last, tally = index, Tally(0, 0, 0)
         self._buckets.append((last, Tally(tally.calls + 1, tally.failures + failed, tally.slow + slow)))
+        whole = self._whole
+        self._whole = Tally(whole.calls + 1, whole.failures + failed, whole.slow + slow)
 
     def tally(self, now: float) -> Tally:
         self._advance(now)
-        tallies = [tally for _, tally in self._buckets]
-        return Tally(sum(t.calls for t in tallies), sum(t.failures for t in tallies), sum(t.slow for t in tallies))
+        return self._whole
 
     def clear(self) -> None:
         self._buckets.clear()
+        self._whole = Tally(0, 0, 0)
 
     def _advance(self, now: float) -> int:
         index = int(now // self._width)
         while self._buckets and self._buckets[0][0] <= index - BUCKETS:
-            self._buckets.popleft()
+            _, gone = self._buckets.popleft()
+            whole = self._whole
+            self._whole = Tally(whole.calls - gone.calls, whole.failures - gone.failures, whole.slow - gone.slow)
         return index
 
 

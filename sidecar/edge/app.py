@@ -33,6 +33,7 @@ from sidecar.edge.admin.control import Control
 from sidecar.edge.admin.overrides import Overrides
 from sidecar.edge.admin.status import Status, Watched
 from sidecar.edge.admin.trend import Trend
+from sidecar.edge.candidate import CandidateBeside
 from sidecar.edge.chat import power, reply
 from sidecar.edge.chat.application import chat_application
 from sidecar.edge.chat.kitchen import Kitchen
@@ -41,6 +42,7 @@ from sidecar.edge.data import handover
 from sidecar.edge.data.port import DataPort
 from sidecar.edge.data.relay import Relay
 from sidecar.edge.data.terms import Lasting, terms
+from sidecar.edge.data.witness import Memory
 from sidecar.edge.listening import NONE, Listener, Listeners, listen
 from sidecar.edge.outlets.journal import Journal
 from sidecar.edge.outlets.log import FactLog, Log, Logging
@@ -88,7 +90,8 @@ class Sidecar:
         self._given = listeners
         self._read = read or (lambda: Source(settings.snapshot, settings.files, settings.mutators))
         self._mutators = settings.mutators
-        self._reloader: Reloader | None = None
+        self._reloader: Reloader[Source] | None = None
+        self._beside: CandidateBeside | None = None  # only where there is a candidate: whoever wants none pays nothing
         self._reload_wanted = False
         self._logging = logging_
         self._in_force = InForce(settings.snapshot)
@@ -119,6 +122,8 @@ class Sidecar:
             self._reload_wanted = True
         else:
             self._reloader.reload("signal")
+            if self._beside is not None:
+                self._beside.reloader.reload("signal")
 
     async def drain(self, grace: float = GRACE, *, delay: float = 0.0, relieved: bool = False) -> None:
         """Unready at once; no new connections; what is under way may end within ``grace`` seconds, then it is cut.
@@ -149,10 +154,14 @@ class Sidecar:
         stack.push_async_callback(tasks.close)  # after the kitchen here is before it at the end: tasks ask upstream
         await self._data_port(stack, kitchen, tasks)
         reloader = self._operators(kitchen)
+        if self._beside is not None:
+            self._beside.begin(kitchen.engine)
         await self._admin_port(stack, kitchen, reloader)
         self._reloader = reloader
         tasks.spawn(power.listen(kitchen))
         tasks.spawn(reloader.watch())
+        if self._beside is not None:
+            tasks.spawn(self._beside.reloader.watch())
         tasks.spawn(self._overrides.expire())
         tasks.spawn(self._watch_lag())
 
@@ -178,6 +187,12 @@ class Sidecar:
         self._calls, self._trend, self._usage = Calls(), Trend(self._now), Usage()
         told = FactLog(self._logging.log)
         self._sinks += [self._telemetry, told, self._status, self._calls, self._trend, self._usage]
+        if settings.candidate is not None:
+            log, telemetry = self._logging.log, self._telemetry
+            self._beside = CandidateBeside(
+                settings.candidate, seed=self._seed, now=self._now, log=log, telemetry=telemetry
+            )
+            self._sinks.append(self._beside.sink)
 
     def _emit(self, fact: Fact) -> None:
         """Tell everybody. Who cannot take a fact loses it: no decision may hang on who listens."""
@@ -210,7 +225,7 @@ class Sidecar:
         # Two sidecars in a row are no loop, so each instance has a name of its own.
         pseudonym = f"{reply.NAME}-{secrets.token_hex(4)}".encode()
         self._engine = kitchen.engine
-        self._lasting = Lasting(relay, chat, self._emit, self._now, pseudonym, str(gateway).encode())
+        self._lasting = Lasting(relay, chat, self._emit, self._now, pseudonym, str(gateway).encode(), Memory())
         self._port = DataPort(terms(self._settings.snapshot, self._lasting), ceiling=_ceiling())
         self._data: Listener = await listen(self._port, self._given.data, wanted.host, wanted.port, servers=SERVERS)
         stack.callback(self._data.close)
@@ -220,7 +235,7 @@ class Sidecar:
         self._port.start()
         stack.push_async_callback(self._port.drain, 0.0)  # whoever is still there by then is cut
 
-    def _operators(self, kitchen: Kitchen) -> Reloader:
+    def _operators(self, kitchen: Kitchen) -> Reloader[Source]:
         """What changes while we run: the policy, and what an operator overrides."""
         self._overrides = Overrides(kitchen.engine, self._now, self._logging.log)
         return Reloader(
@@ -246,12 +261,14 @@ class Sidecar:
         self._port.terms = prepared
         self._relay.connect_timeout = snapshot.policy.relay.timeouts.connect
 
-    async def _admin_port(self, stack: AsyncExitStack, kitchen: Kitchen, reloader: Reloader) -> None:
+    async def _admin_port(self, stack: AsyncExitStack, kitchen: Kitchen, reloader: Reloader[Source]) -> None:
         settings, engine, port = self._settings, kitchen.engine, self._port
         self._telemetry.watch_engine(lambda: engine.gauges(self._now()))
         self._telemetry.watch_port(lambda: len(port), port.under_way)
         overrides = self._overrides
-        watched = Watched(settings, self._in_force, engine, port, overrides.view, lambda: reloader.problems)
+        beside = self._beside
+        shadow = beside.view if beside else lambda: None
+        watched = Watched(settings, self._in_force, engine, port, overrides.view, lambda: reloader.problems, shadow)
         office = Office(
             registry=self._telemetry.registry,
             in_force=self._in_force,
@@ -260,7 +277,7 @@ class Sidecar:
             explain=self._calls.explain,
             calls=lambda: self._calls.view(self._now()),
             trend=self._trend.view,
-            control=Control(overrides, reloader, self._in_force, self._set_level),
+            control=Control(overrides, reloader, self._in_force, self._set_level, beside.reloader if beside else None),
             mutators=lambda: self._mutators,
             exposed=settings.admin_token is not None,
             usage=self._usage.view,
@@ -286,6 +303,8 @@ class Sidecar:
             if self._telemetry.lagged(late):
                 self._logging.log.warning("loop_stalled", seconds=round(late, 3))
             self._logging.tick()
+            if self._beside is not None:
+                self._beside.sink.tick()
 
 
 async def _chat_server(stack: AsyncExitStack, kitchen: Kitchen) -> handover.ServerFactory:

@@ -6,6 +6,8 @@ taken when two looks agree, so that no file is read while it is being written. S
 
 A bad file changes nothing: the policy in force stays, and the complaint is said in the log, the metrics, ``/readyz?verbose`` and ``/state``
 until a good one is read; it is read again every ``RETRY`` seconds, because what is wrong may be a file that is not among the known ones.
+
+A candidate that runs beside the policy in force is read in the same way, by a reloader of its own: neither disturbs the other.
 """
 
 from __future__ import annotations
@@ -13,11 +15,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Generic, Literal, NamedTuple, Protocol, TypeVar
 
-from sidecar.core.fact import Emit, ReloadEnded
+from sidecar.core.fact import ReloadEnded
 from sidecar.edge.outlets.log import Log
-from sidecar.edge.snapshot import InForce, Snapshot
+from sidecar.edge.snapshot import Snapshot
 from sidecar.edge.token import Tokens
 
 LOOK = 0.5  # seconds between two looks at the files
@@ -25,6 +27,31 @@ RETRY = 5.0  # seconds after which a bad file is read again although it looks th
 MOST_PROBLEMS = 50  # complaints that are said of one reading: a wrong file may hold thousands
 Trigger = Literal["file", "signal", "admin"]
 Signature = tuple[tuple[int, ...] | None, ...]
+_WORDS = {"policy": ("reloaded", "policy_rejected"), "candidate": ("candidate_reloaded", "candidate_rejected")}
+
+
+class Reading(Protocol):
+    """What was read, from which files."""
+
+    @property
+    def revision(self) -> str: ...
+    @property
+    def files(self) -> tuple[Path, ...]: ...
+
+
+class _Revised(Protocol):
+    @property
+    def revision(self) -> str: ...
+
+
+class Holder(Protocol):
+    """Where what is in force is kept."""
+
+    @property
+    def current(self) -> _Revised: ...
+
+
+R = TypeVar("R", bound=Reading)
 
 
 class Source(NamedTuple):
@@ -37,20 +64,25 @@ class Source(NamedTuple):
     files: tuple[Path, ...]
     mutators: Tokens = Tokens(())
 
+    @property
+    def revision(self) -> str:
+        return self.snapshot.revision
 
-class Reloader:
-    """Knows where the snapshot in force came from, and brings in the next one."""
+
+class Reloader(Generic[R]):
+    """Knows where what is in force came from, and brings in the next one."""
 
     def __init__(
         self,
-        read: Callable[[], Source],
-        apply: Callable[[Source], None],
-        in_force: InForce,
+        read: Callable[[], R],
+        apply: Callable[[R], None],
+        in_force: Holder,
         files: tuple[Path, ...],
         *,
-        emit: Emit,
+        emit: Callable[[ReloadEnded], None],
         now: Callable[[], float],
         log: Log,
+        of: Literal["policy", "candidate"] = "policy",
     ) -> None:
         """``read`` raises ValueError or OSError for what cannot be used; ``apply`` puts it in force, whole."""
         self._read = read
@@ -60,6 +92,7 @@ class Reloader:
         self._emit = emit
         self._now = now
         self._log = log
+        self._taken_word, self._rejected_word = _WORDS[of]
         self._taken = signature(files)
         self.problems: tuple[str, ...] = ()
         """What is wrong with the files as they are; empty while they are what is in force."""
@@ -77,9 +110,9 @@ class Reloader:
             self._failed(trigger, (f"a fault of the sidecar, {type(error).__name__}: please report it",))
             return False
         self.problems = ()
-        revision = source.snapshot.revision
+        revision = source.revision
         result = "unchanged" if revision == before else "changed"
-        self._log.info("reloaded", trigger=trigger, result=result, revision=revision)
+        self._log.info(self._taken_word, trigger=trigger, result=result, revision=revision)
         self._emit(ReloadEnded(self._now(), trigger, result))
         return True
 
@@ -97,7 +130,7 @@ class Reloader:
                 self.reload("file")
             seen = found
 
-    def _settled(self) -> Source:
+    def _settled(self) -> R:
         """Read; once more where it was made from other files than those looked at before.
 
         Looks come before reading: a file that changes while it is read looks other than it was taken, and is read again.
@@ -114,7 +147,7 @@ class Reloader:
         if len(problems) > MOST_PROBLEMS:
             problems = (*problems[:MOST_PROBLEMS], f"and {len(problems) - MOST_PROBLEMS} more")
         if trigger != "file" or problems != self.problems:  # nobody is told of the same file every few seconds
-            self._log.error("policy_rejected", problems=problems, in_force=self._in_force.current.revision)
+            self._log.error(self._rejected_word, problems=problems, in_force=self._in_force.current.revision)
             self._emit(ReloadEnded(self._now(), trigger, "failed"))
         self.problems = problems
 

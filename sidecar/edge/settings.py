@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from sidecar.edge.environment import Environment, UnusableEnvironmentError, secret_files, secret_from
-from sidecar.edge.snapshot import Destination, Snapshot
+from sidecar.edge.snapshot import Candidate, Destination, Snapshot
 from sidecar.edge.token import Open, Tokens
-from sidecar.policy.load import Loaded
+from sidecar.policy.load import Loaded, load
 from sidecar.policy.model import Target
 
 _LABEL = r"[A-Za-z0-9_-]{1,63}"
@@ -62,10 +62,12 @@ class Settings(NamedTuple):
     auth_off: bool
     files: tuple[Path, ...]
     """What all this was read from."""
+    candidate: Candidate | None = None
+    """What runs beside the policy in force, if anything does."""
 
 
 def resolve(flags: Mapping[str, str | None], said: Environment, environ: Mapping[str, str], loaded: Loaded) -> Settings:
-    """Raises UnusableSettingsError. ``flags`` holds listen, admin, gateway, switch, madre and journal, None where not given."""
+    """Raises UnusableSettingsError. ``flags`` holds listen, admin, gateway, switch, madre, journal and shadow, None where not given."""
     fixed = {name: _address(name, flags.get(name)) for name in ("listen", "admin")}
     for name, address in fixed.items():
         if not _resolved(address.host):
@@ -73,7 +75,7 @@ def resolve(flags: Mapping[str, str | None], said: Environment, environ: Mapping
     gateway = _address("gateway", flags.get("gateway") or said.gateway)
     snapshot = take_snapshot(flags, said, environ, loaded)
     journal = flags.get("journal") or loaded.policy.journal.dir
-    mutators = _mutators(said)
+    mutators, shadow = _mutators(said), flags.get("shadow")
     settings = Settings(
         listen=fixed["listen"],
         admin=fixed["admin"],
@@ -84,6 +86,7 @@ def resolve(flags: Mapping[str, str | None], said: Environment, environ: Mapping
         journal=Path(journal) if journal else None,
         auth_off=isinstance(snapshot.tokens, Open),
         files=_files(loaded, environ),
+        candidate=take_candidate(Path(shadow)) if shadow else None,
     )
     refuse_loop(settings.listen, gateway)
     return settings
@@ -132,6 +135,19 @@ def take_snapshot(
             "with _FILE), or say VX11_AUTH_MODE=off to let everybody in"
         )
     return Snapshot(loaded.policy, loaded.revision, source, tokens, destinations, loaded.origin)
+
+
+def take_candidate(path: Path) -> Candidate:
+    """The policy at ``path`` as one that runs beside another. Raises PolicyError or UnusableSettingsError."""
+    loaded = load(path)
+    mode = loaded.policy.mode
+    if mode != "enforce":
+        raise UnusableSettingsError(
+            f"{loaded.origin('mode') or loaded.source}: mode: {mode} answers no chat, so there is nothing to compare: "
+            "state enforce in a candidate"
+        )
+    source = loaded.source.encode("utf-8", "backslashreplace").decode()
+    return Candidate(loaded.policy, loaded.revision, source, path, loaded.files)
 
 
 def _mutators(said: Environment) -> Tokens:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import NamedTuple
 
 from sidecar.edge.token import Tokens
@@ -28,8 +29,25 @@ class Snapshot(NamedTuple):
     origin: Callable[[str], str | None] = lambda _path: None
 
 
+class Candidate(NamedTuple):
+    """A policy that runs beside the one in force; ``path`` is where it was asked for, ``files`` what it was read from."""
+
+    policy: Policy
+    revision: str
+    source: str
+    path: Path
+    files: tuple[Path, ...]
+
+
 class InForce:
     """Holds the snapshot. Whoever needs it keeps this, reads ``current`` once per request, and keeps nothing of it longer."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         self.current = snapshot
+
+
+class Beside:
+    """Holds the candidate, as ``InForce`` holds the snapshot."""
+
+    def __init__(self, candidate: Candidate) -> None:
+        self.current = candidate

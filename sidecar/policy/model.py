@@ -233,8 +233,10 @@ class Policy(Section):
     """The whole of it."""
 
     version: Annotated[Literal[1], BeforeValidator(_version)] = Field(1, description="version of the schema")
-    mode: Annotated[Literal["enforce", "off"], reserved("shadow", write="enforce or off")] = Field(
-        "enforce", description="enforce · off: relay only", json_schema_extra={"reserved_values": ["shadow"]}
+    mode: Literal["enforce", "shadow", "off"] = Field(
+        "enforce",
+        description="enforce: answer chat · shadow: relay it, and record what we would have said and what the gateway gave · off: "
+        "relay only",
     )
     auth: Auth = Field(Auth(), description="who may chat")
     intercept: Intercept = Field(Intercept(), description="which requests are ours to answer")

@@ -50,7 +50,5 @@ def _mark(field: dict[str, Any]) -> None:
     if field.get("reserved"):
         what = "leave it out" if "not" in field else "nothing but the default is obeyed yet"
         field["description"] = f"Reserved, {what}: {field['description']}"
-    elif "reserved_values" in field:
-        field["description"] += f" (reserved: {', '.join(field['reserved_values'])})"
     if "patternProperties" in field:
         field["propertyNames"] = {"anyOf": [{"pattern": pattern} for pattern in field["patternProperties"]]}

@@ -88,6 +88,19 @@ def read(raw: bytes, rules: Rules) -> Request | Refused:
     return _Reading(raw, rules, line, aim).judge()
 
 
+def route_of(method: bytes, path: bytes, routes: target.Routes) -> target.Route:
+    """The class of a target (everything before its query) for this method: only POST can chat, but what is denied is denied to all.
+
+    A method that differs from POST in case alone is not chat, but it looks like it.
+    """
+    route = routes.route(path)
+    if route in ("other", "deny") or method == b"POST":
+        return route
+    if method.upper() != b"POST":
+        return "other"
+    return "alias" if route == "chat" else route
+
+
 def _bad_line(raw: bytes) -> Refused:
     return Refused(505, "version") if OTHER_VERSION.match(raw) else Refused(400, "request_line")
 
@@ -215,14 +228,15 @@ class _Reading:
     ) -> Request:
         found, minor = self._found, self._minor
         after = b"\r\nX-Forwarded-Proto: http" + (b"\r\nX-Forwarded-Host: " + host if host else b"") + b"\r\n\r\n"
-        route, path = self._route()
+        path = self._aim.path
+        route = route_of(self._method, path, self._rules.routes)
         return Request(
             raw=self._raw,
             method=self._method,
             target=self._aim.raw,
             minor=minor,
             route=route,
-            path=path,
+            path=target.decoded(path) if route == "chat" else b"",
             host=host,
             framing=framing[0],
             length=framing[1],
@@ -264,16 +278,3 @@ class _Reading:
         if b"x-forwarded-host" not in names and host:
             kept.append(b"\r\nX-Forwarded-Host: " + host)
         return b"".join(kept) + b"\r\n\r\n"
-
-    def _route(self) -> tuple[target.Route, bytes]:
-        """The class of the target for this method: only POST can chat, but what is denied is denied to all.
-
-        A method that differs from POST in case alone is not chat, but it looks like it.
-        """
-        path = self._aim.path
-        route = self._rules.routes.route(path)
-        if route in ("other", "deny") or self._method == b"POST":
-            return route, target.decoded(path) if route == "chat" else b""
-        if self._method.upper() != b"POST":
-            return "other", b""
-        return ("alias" if route == "chat" else route), b""

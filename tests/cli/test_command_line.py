@@ -145,6 +145,18 @@ def test_without_the_strict_parser_it_does_not_start():
     assert "Traceback" not in ran.stderr
 
 
+@pytest.mark.parametrize("command", ["serve", "lab"])
+def test_a_candidate_that_cannot_be_used_is_said_with_its_place(complaint, tmp_path, command):
+    path = tmp_path / "candidate.yaml"
+    path.write_text("deadline: {client: 5}\ntargets: []\n")
+    said = complaint(command, *ANY, "--shadow", str(path))
+    assert f"{path}:1:20: " in said
+    assert f"{path}:2:10: " in said
+    path.write_text("mode: 'off'\n")
+    assert f"{path}:1:7: mode: off answers no chat" in complaint(command, *ANY, "--shadow", str(path))
+    assert "cannot be read" in complaint(command, *ANY, "--shadow", str(tmp_path / "none.yaml"))
+
+
 def test_a_journal_that_cannot_be_written_is_said(complaint, tmp_path):
     (tmp_path / "file").write_text("")
     assert f"{tmp_path}/file" in complaint("serve", *ANY, "--journal", str(tmp_path / "file"))

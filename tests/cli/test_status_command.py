@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from sidecar.cli import main, status
+from sidecar.cli import asking, main, status
 from sidecar.cli.status_text import Look, clean, headline, span, text
 from tests.acceptance.running import DEFAULT_TOKEN, LINK, Process, standing
 
@@ -215,8 +215,8 @@ def test_options_that_cannot_be_followed_are_said(arguments, words, capsys):
 
 
 def test_an_address_of_version_6_is_understood_with_its_brackets():
-    assert status._place("[::1]:9180") == ("::1", 9180)
-    assert str(status._place("http://[::1]:9180/")) == "[::1]:9180"
+    assert asking.place("[::1]:9180") == ("::1", 9180)
+    assert str(asking.place("http://[::1]:9180/")) == "[::1]:9180"
 
 
 def test_it_imports_nothing_heavy():
@@ -342,6 +342,8 @@ def answering(provider: str | None, *, degraded: bool) -> dict[str, Any]:
         (answering("switch", degraded=False) | {"status": "draining"}, "NOT READY", "draining", 1),
         (answering("switch", degraded=False) | {"policy_problems": ["x"]}, "NORMAL", "switch answers", 1),
         ({"answering": None, "policy": {"mode": "off"}}, "MODE OFF", "relayed", 0),
+        ({"answering": None, "policy": {"mode": "shadow"}}, "MODE SHADOW", "the gateway answers chat", 0),
+        (answering("madre", degraded=True) | {"policy": {"mode": "shadow"}}, "MODE SHADOW", "only looks on", 0),
     ],
 )
 def test_who_answers_is_a_word_a_sentence_and_an_exit_code(change, word, words, code):
@@ -371,3 +373,54 @@ def test_times_are_said_in_two_units(seconds, said):
 def test_a_value_is_one_line_of_what_can_be_printed():
     assert clean("a\x1b[1m\nñ") == "a\ufffd[1m\ufffdñ"
     assert clean(7) == "7"
+
+
+OBSERVED = {
+    "chats": 120,
+    "gateway": {"answered": 2, "degraded": 118},
+    "late": 30,
+    "differences": {"only_we_would_refuse": 4, "only_the_gateway_refused": 0, "for_the_ladder": 116},
+    "p50_seconds": 0.012,
+    "p95_seconds": 5.5,
+}
+
+
+async def test_what_mode_shadow_has_seen_is_said_in_two_sentences():
+    everything = await told()
+    everything["state"]["policy"]["mode"] = "shadow"
+    everything["state"]["observed"] = OBSERVED
+    lines = text(everything, "127.0.0.1:9180", Look(200)).splitlines()
+    assert "MODE SHADOW" in lines[0]
+    assert not any("last chat" in line for line in lines)
+    assert "  observed 120 chats · 118 degraded · 2 answered · 30 late · p50 12 ms · p95 5.50 s" in lines
+    assert (
+        "  with mode enforce 116 that were degraded, late or failed would have gone to the targets, and 4 that passed would have been "
+        "refused" in lines
+    )
+    everything["state"]["observed"] = OBSERVED | {"gateway": {}, "chats": 0, "p50_seconds": None, "p95_seconds": None}
+    assert "observed 0 chats · nothing yet · 30 late · p50 - · p95 -" in text(everything, "p", Look(200))
+
+
+CANDIDATE = {
+    "revision": "abc123",
+    "source": "candidate.yaml",
+    "calls": 12,
+    "agrees": 7,
+    "differs": {"primary": {"local": 1, "not_primary": 2}, "fallback": {"local": 1}},
+    "undecided": {"cut_off": 1, "not_asked": 2},
+    "problems": [],
+    "fault": None,
+}
+
+
+async def test_what_a_candidate_would_have_made_of_the_chats_is_said_in_two_sentences():
+    everything = await told()
+    assert "candidate" not in text(everything, "p", Look(200))
+    everything["state"]["shadow"] = CANDIDATE
+    lines = text(everything, "p", Look(200)).splitlines()
+    assert "  candidate abc123 from candidate.yaml: 12 chats, 7 alike · 4 otherwise · 3 undecided" in lines
+    assert "  otherwise: 2 primary to not_primary · 1 primary to local · 1 fallback to local" in lines
+    everything["state"]["shadow"] = CANDIDATE | {"differs": {}, "undecided": {}}
+    assert "otherwise:" not in text(everything, "p", Look(200))
+    everything["state"]["shadow"] = {"revision": "abc123", "source": "c.yaml", "fault": "KeyError", "problems": []}
+    assert "abc123" not in text(everything, "p", Look(200))

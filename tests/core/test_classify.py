@@ -133,6 +133,51 @@ def test_a_policys_own_rules_come_first_in_their_order(rules, outcome, verdict):
     assert classifier(outcome={kind: [rule] for kind, rule in rules.items()})(outcome) is verdict
 
 
+@pytest.mark.parametrize(
+    ("target", "outcome", "judged"),
+    [
+        ("switch", answer("ok"), (SUCCESS, "answer")),
+        ("switch", answer(None, code=201), (SUCCESS, "answer")),
+        ("switch", answer("partial"), (FATAL, "status partial")),
+        ("switch", answer("error", text=False), (FATAL, "status error")),
+        ("madre", answer("WAITING"), (DEGRADED, "status WAITING")),
+        ("madre", answer("WAITING", text=False), (FATAL, "no text")),
+        ("switch", Outcome(status=204), (FATAL, "no text")),
+        ("switch", Outcome(status=500, text=True), (FATAL, "HTTP 500")),
+        ("switch", Outcome(status=503), (RETRYABLE, "HTTP 503")),
+        ("switch", Outcome(status=401), (MISCONFIGURED, "HTTP 401")),
+        ("switch", Outcome(status=413), (CALLER, "HTTP 413")),
+        ("switch", Outcome(error=ErrorKind.TIMEOUT), (FATAL, "error timeout")),
+        ("switch", Outcome(error=ErrorKind.CONNECT_TIMEOUT), (RETRYABLE, "error connect-timeout")),
+        ("switch", Outcome(), (FATAL, "no answer")),
+    ],
+)
+def test_the_built_in_rule_that_judged_is_said_in_a_closed_word(target, outcome, judged):
+    assert classifier(target).judge(outcome) == judged
+
+
+@pytest.mark.parametrize(
+    ("outcome", "judged"),
+    [
+        (Outcome(status=418), (MISCONFIGURED, "outcome.misconfigured[0]")),
+        (Outcome(status=419), (CALLER, "outcome.caller_error[0]")),
+        (answer("ok", lane="a"), (FATAL, "outcome.failure[0]")),
+        (answer("ok", lane="b"), (FATAL, "outcome.failure[1]")),
+        (Outcome(status=503, body={"lane": "b"}), (RETRYABLE, "outcome.failure[1]")),
+        (answer("ok", lane="c"), (DEGRADED, "outcome.degraded[0]")),
+        (answer("ok", lane="d"), (SUCCESS, "answer")),
+    ],
+)
+def test_a_rule_of_the_policy_is_said_as_its_place_in_the_file(outcome, judged):
+    rules = {
+        "misconfigured": [{"status": [418]}],
+        "caller_error": [{"status": [419]}],
+        "failure": [{"body": {"lane": ["a"]}}, {"body": {"lane": ["b"]}}],
+        "degraded": [{"body": {"lane": ["c"]}}],
+    }
+    assert classifier(outcome=rules).judge(outcome) == judged
+
+
 @given(
     st.one_of(
         st.builds(Outcome, error=st.sampled_from(ErrorKind)),

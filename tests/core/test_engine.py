@@ -393,7 +393,7 @@ def test_adopting_tells_who_is_in_force():
     ]
     assert w.engine.revision == "r2"
     w.call().tell(4.0, BEGIN)
-    assert w.heard(CallBegan) == [CallBegan(4.0, 1, 4.75, "call-1", "r2")]
+    assert w.heard(CallBegan) == [CallBegan(4.0, 1, 4.75, "call-1", "r2", ("switch", "madre"))]
 
 
 def test_the_numbers_of_a_new_policy_reach_every_machine():

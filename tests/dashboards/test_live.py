@@ -28,6 +28,10 @@ retry_budget: {burst: 1}
 breaker: {open: {base: 1s, max: 1s}}
 targets: [{name: switch, limiter: {max_concurrent: 1, queue: 2}}, {name: madre}, {name: local}]
 """
+CANDIDATE = """
+breaker: {open: {base: 1s, max: 1s}}
+targets: [{name: switch, timeouts: {attempt: 300ms}}, {name: local}]
+"""
 RULES = """
 groups:
   - name: live
@@ -89,14 +93,26 @@ class Scene:
 @contextlib.asynccontextmanager
 async def scene(where: Path) -> AsyncIterator[Scene]:
     binary("prometheus")
-    policy, rules, data = where / "policy.yaml", where / "rules.yaml", where / "prometheus"
+    policy, candidate, rules = (where / name for name in ("policy.yaml", "candidate.yaml", "rules.yaml"))
+    data = where / "prometheus"
     policy.write_text(POLICY)
+    candidate.write_text(CANDIDATE)
     rules.write_text(RULES)
     data.mkdir()
     environ = {LINK: DEFAULT_TOKEN, "VX11_SIDECAR_ADMIN_TOKEN": ADMIN}
     async with Lab(faults=("madre=detached",)) as lab, aiohttp.ClientSession() as session:
         places = [part for name in ("gateway", "switch", "madre") for part in (f"--{name}", lab.urls[name])]
-        arguments = ("serve", *FREE, *places, "--policy", str(policy), "--log-level", "error")
+        arguments = (
+            "serve",
+            *FREE,
+            *places,
+            "--policy",
+            str(policy),
+            "--shadow",
+            str(candidate),
+            "--log-level",
+            "error",
+        )
         with Process(*arguments, environ=environ, errors=where / "stderr") as process:
             ready = await asyncio.to_thread(process.ready)
             with Prometheus(data, {JOB: [ready["admin"]]}, rules=[rules]) as prometheus:
@@ -192,6 +208,24 @@ async def turned_away(scene: Scene) -> None:
     await scene.seen("increase(vx11_sidecar_relay_errors_total[5s]) > 0")
 
 
+async def observed(scene: Scene) -> None:
+    """The gateway answers: as it does, late, with an error; to whom we would have said no, and to what only looks like chat."""
+    await scene.reload(POLICY + "mode: shadow\nguards: {rate_limit: 3 per 60s}\n")
+    for _ in range(5):
+        await scene.chat(session="watched")
+    await scene.chats(2, X_Request_Timeout_Ms="1")
+    await scene.lab.fault("gateway", "500")
+    await scene.chats(2)
+    await scene.lab.clear("gateway")
+    command = {"command": "status"}
+    async with scene.session.post(scene.url + CHAT + "/commands", json=command) as answer:
+        await answer.read()
+    await scene.seen('increase(vx11_sidecar_observed_chats_total{gateway="error"}[5s]) > 0')
+    await scene.seen("increase(vx11_sidecar_observed_lookalikes_total[5s]) > 0")
+    await scene.scraped()
+    await scene.reload(POLICY)
+
+
 async def operated(scene: Scene) -> None:
     """An override, a policy that is taken and one that cannot be."""
     await scene.order("/overrides", target="switch", kind="forced_open", author="live", reason="test", ttl="1m")
@@ -212,7 +246,7 @@ async def operated(scene: Scene) -> None:
 async def test_every_panel_shows_something(tmp_path: Path) -> None:
     began = time.time()
     async with scene(tmp_path) as town:
-        for act in (well, refused, refusing_us, silent, crowded, turned_away, operated):
+        for act in (well, refused, refusing_us, silent, crowded, turned_away, observed, operated):
             started = time.time()
             await act(town)
             print(f"{act.__name__:14}{time.time() - started:6.1f} s")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import aiohttp
 from aiohttp import web
+from canary import TOKEN
 from doctored import (
     ADMIN,
     POLICY,
@@ -116,6 +118,26 @@ async def test_a_sidecar_that_only_relays_is_sent_no_chat(tmp_path):
     assert found.states("skipped") == {"token.sidecar", "chat.sidecar", "chat.found"}
     assert "POST /operator/api/chat" not in asked
     found.says("port.data", "ok", "held by a sidecar that runs")
+
+
+async def test_a_sidecar_that_only_looks_on_is_sent_no_chat_and_tells_what_it_saw(tmp_path):
+    async with deployment(tmp_path, policy=f"{POLICY}mode: shadow\n") as town:
+        checks = ("policy", "token.sidecar", "chat.sidecar", "chat.found", "running.ready", "running.degraded")
+        found = await town.examine(*checks)
+        assert "POST /operator/api/chat" not in town.lab.requests("gateway")
+        assert found.code == 0
+        assert found.states("skipped") == {"token.sidecar", "chat.sidecar", "chat.found"}
+        found.says("chat.sidecar", "skipped", "mode shadow: it answers no chat itself")
+        found.says("policy", "warn", "[mode-shadow]", "hardly meant", "how to keep what is meant")
+        found.says("running.ready", "warn", "the gateway answers chat", "what it notes", "sidecar status")
+        found.says("running.degraded", "ok", "the gateway answers chat, and nobody has chatted since it started")
+        body = {"message": "hola", "session_id": "s"}
+        async with aiohttp.ClientSession() as client:
+            url = f"http://{town.flags['listen']}/operator/api/chat"
+            async with client.post(url, json=body, headers={"X-VX11-Token": TOKEN}) as answer:
+                assert (await answer.json())["degraded"] is True
+        found = await town.examine("running.degraded")
+        found.says("running.degraded", "ok", "of 1 observed: 1 degraded; 0 late")
 
 
 async def test_an_error_instead_of_a_local_answer_is_a_fault_with_its_reason(tmp_path):

@@ -46,6 +46,19 @@ def test_a_call_is_explained_in_order_with_the_time_since_it_began():
     orjson.dumps(told)
 
 
+def test_a_call_tells_what_it_was_decided_by_and_the_moves_of_breakers_in_its_course():
+    calls, engine = stage()
+    for number in (1, 2, 3):
+        play(engine, number, f"c{number}", SILENT, GOOD, at=10.0 * number)
+    told = calls.explain("c3")
+    assert [fact["fact"] for fact in told][2:5] == ["AttemptEnded", "BreakerMoved", "FellBack"]
+    assert (told[1]["left"], told[1]["reserved"]) == (4.75, 1.5)
+    assert told[2]["rule"] == "error timeout"
+    assert (told[2]["counts"]["failures_in_row"], told[2]["counts"]["thresholds"]["consecutive"]) == (3, 3)
+    assert (told[3]["after_seconds"], told[3]["why"]) == (1, "consecutive")
+    orjson.dumps(told)
+
+
 def test_what_nobody_asked_for_is_unknown():
     calls, _ = stage()
     assert calls.explain("nobody") is None

@@ -11,7 +11,15 @@ from types import SimpleNamespace
 
 import pytest
 
-from sidecar.core.fact import BreakerMoved, CallBegan, CallEnded, ChatServed, MessageRefused, PolicyAdopted
+from sidecar.core.fact import (
+    BreakerMoved,
+    CallBegan,
+    CallEnded,
+    ChatObserved,
+    ChatServed,
+    MessageRefused,
+    PolicyAdopted,
+)
 from sidecar.core.vocabulary import Finish, Reason
 from sidecar.edge.outlets import log
 from sidecar.edge.outlets.log import FactLog, Logging
@@ -180,6 +188,21 @@ def test_nothing_of_a_call_that_was_served_is_kept(written):
     assert not facts._began
 
 
+def test_that_nobody_but_the_gateway_answers_is_said_with_the_policy_and_each_chat_in_closed_words(written):
+    facts = FactLog(written.log)
+    facts(PolicyAdopted(1.0, "rev", "built-in", Policy(mode="shadow")))
+    facts(ChatObserved(1.0, "chat", "rate_limited", "degraded", 200, 5.1234567, late=True))
+    lines = [{key: line[key] for key in line if key != "time"} for line in written()]
+    assert lines == [
+        {"event": "policy_adopted", "level": "info", "revision": "rev", "source": "built-in", "mode": "shadow"},
+        {"event": "mode_shadow", "level": "warning", "note": "the gateway answers chat, the sidecar only looks on"},
+        {
+            "event": "chat_observed", "level": "info", "route": "chat", "would": "rate_limited", "gateway": "degraded", "status": 200,
+            "seconds": 5.123457, "late": True,
+        },
+    ]  # fmt: skip
+
+
 def test_what_moves_rarely_is_said(written):
     facts = FactLog(written.log)
     facts(BreakerMoved(1.0, "switch", "closed", "open", "consecutive", 5.0))
@@ -188,6 +211,6 @@ def test_what_moves_rarely_is_said(written):
     lines = [{key: line[key] for key in line if key not in ("time", "level")} for line in written()]
     assert lines == [
         {"event": "breaker_moved", "target": "switch", "before": "closed", "after": "open", "why": "consecutive"},
-        {"event": "policy_adopted", "revision": "rev", "source": "built-in"},
+        {"event": "policy_adopted", "revision": "rev", "source": "built-in", "mode": "enforce"},
         {"event": "message_refused", "status": 400, "why": "field"},
     ]

@@ -9,7 +9,7 @@ import pytest
 
 from sidecar import __version__
 from sidecar.core.engine import Engine
-from sidecar.core.fact import BreakerMoved, CallEnded, DormancyHeard
+from sidecar.core.fact import BreakerMoved, CallEnded, ChatObserved, DormancyHeard
 from sidecar.core.vocabulary import Finish, Reason
 from sidecar.edge import settings as places
 from sidecar.edge.admin.advice import ADVICE
@@ -136,7 +136,9 @@ def test_the_state_can_be_written_and_holds_what_is_asked_first(status, clock):
         "overrides": [],
         "breaker_moves": {},
         "policy_problems": [],
+        "shadow": None,
         "notes": [],
+        "observed": None,
         "destinations": {"switch": "http://127.0.0.1:8002", "madre": "http://127.0.0.1:8001"},
         "version": __version__,
         "up_seconds": 7.3,
@@ -215,3 +217,16 @@ def test_what_is_in_force_is_swapped_whole():
     assert holder.current is one
     holder.current = other
     assert holder.current is other
+
+
+def test_under_mode_shadow_it_is_noted_who_answers_and_what_was_seen_is_in_the_state(status, clock):
+    here = settled()
+    seen = watched(here, SimpleNamespace(view=lambda _: {}))
+    seen.in_force.current = here.snapshot._replace(policy=parse("mode: shadow\n", "built-in").policy)
+    note = "mode shadow: the gateway answers chat, the sidecar only looks on"
+    assert status.readiness(seen, here.admin).notes == (note,)
+    status(ChatObserved(99.0, "chat", "pass", "degraded", 200, 0.5, late=False))
+    shown = status.state(seen, here.admin)
+    assert shown["policy"]["mode"] == "shadow"
+    assert shown["observed"]["gateway"] == {"degraded": 1}
+    assert shown["answering"] is None

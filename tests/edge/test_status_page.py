@@ -250,6 +250,33 @@ async def test_a_broken_switch_is_seen_at_a_glance_and_the_page_breaks_no_rule_o
         await asyncio.to_thread(look, page(office))
 
 
+async def test_a_candidate_beside_the_policy_is_shown_with_what_it_would_have_done(browser, tmp_path):
+    candidate = tmp_path / "candidate<i>.yaml"
+    candidate.write_text("targets: [{name: switch}]\n")
+
+    def look(url: str) -> None:
+        browser.looks()
+        browser.open(url)
+        shown = browser.text("#candidate")
+        assert "from candidate<i>.yaml, for " in shown
+        assert "of 7 chats 3 would have ended alike, 2 are not decided to their end." in shown
+        assert "2 ended fallback and would have ended local" in shown
+        assert browser.run(f"return {OVERFLOWING}") == []
+        assert browser.complaints() == []
+
+    def no_look(url: str) -> None:
+        browser.open(url)
+        assert browser.run("return document.querySelector('#candidate').checkVisibility()") is False
+
+    async with town(tmp_path, shadow=str(candidate)) as (lab, office):
+        for _ in range(3):
+            await office.chat()
+        await failing(lab, office)
+        await asyncio.to_thread(look, page(office))
+    async with town(tmp_path) as (_, office):
+        await asyncio.to_thread(no_look, page(office))
+
+
 async def test_what_is_hostile_is_shown_as_the_text_it_is(browser, tmp_path):
     def look(url: str) -> None:
         browser.looks()

@@ -6,6 +6,7 @@ import ast
 import random
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from hypothesis import given, settings
@@ -18,6 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse
 from sidecar.core import fact as facts
 from sidecar.core.engine import Engine
 from sidecar.core.plan import Call
+from sidecar.core.shadow import Beside
 from sidecar.core.vocabulary import Binding, ErrorKind, Finish, Outcome, Override, Reason, Verdict
 from sidecar.edge.outlets.telemetry import OUTCOMES, TARGETS, Telemetry
 from sidecar.edge.outlets.telemetry.relay import ERRORS, REFUSALS
@@ -58,6 +60,10 @@ CATALOGUE = {  # every family of ours, with its labels: a rename must be meant
     "log_suppressed_total": set(),
     "messages_refused_total": {"why"},
     "misconfigured_total": {"target", "kind"},
+    "observed_chat_seconds": set(),
+    "observed_chats_late_total": {"gateway"},
+    "observed_chats_total": {"would", "gateway"},
+    "observed_lookalikes_total": {"route", "would"},
     "overhead_seconds": set(),
     "override_active": {"kind"},
     "policy_deadline_seconds": set(),
@@ -74,6 +80,14 @@ CATALOGUE = {  # every family of ours, with its labels: a rename must be meant
     "retries_denied_total": {"target", "reason"},
     "retries_total": {"target", "reason"},
     "retry_budget_balance": {"target"},
+    "shadow_breaker_state": {"target", "state"},
+    "shadow_calls_total": {"result"},
+    "shadow_differences_total": {"active", "candidate"},
+    "shadow_last_reload_successful": set(),
+    "shadow_policy_info": {"revision", "source"},
+    "shadow_running": set(),
+    "shadow_shift_seconds": {"direction"},
+    "shadow_undecided_total": {"why"},
     "shed_requests_total": {"why"},
     "target_refusals_total": {"target", "reason"},
     "upstream_attempt_duration_seconds": {"target"},
@@ -134,6 +148,7 @@ ONE_OF_EACH = (
     facts.MessageRefused(0.0, 400, "host"),
     facts.DormancyHeard(0.0, None),
     facts.RequestShed(0.0, "lag"),
+    facts.ChatObserved(0.0, "chat", "pass", "degraded", 200, 0.1, late=True),
     facts.PolicyAdopted(0.0, "r1", "built-in", POLICY),
 )
 
@@ -142,6 +157,7 @@ def watch(telemetry, policy=POLICY):
     """Let ``telemetry`` read an engine, as the composition root does; the engine."""
     engine = Engine(0.0, policy, revision="r1", source="built-in", seed=1, emit=telemetry)
     telemetry.watch_engine(lambda: engine.gauges(0.0))
+    telemetry.watch_shadow(lambda: Beside("c1", "candidate.yaml", {"switch": "closed", "madre": "open"}))
     return engine
 
 
@@ -188,7 +204,7 @@ def test_every_child_that_is_declared_is_there_from_the_start(telemetry):
                 open_labels += 1
             else:
                 assert seen[family.name.removesuffix("_total"), label] == set(values), (family.name, label)
-    assert open_labels == 5  # of policy_info and build_info
+    assert open_labels == 7  # of policy_info, build_info and shadow_policy_info
 
 
 def test_every_text_can_stand_as_reference(telemetry):
@@ -439,8 +455,8 @@ def test_with_every_label_that_there_can_be_a_scrape_stays_below_a_thousand_line
         engine.begin(0.0, Call(number, patience)).start()
     for fact in ONE_OF_EACH:
         telemetry(fact)
-    assert len(generate_latest(telemetry.registry).splitlines()) < 900
-    assert len(generate_openmetrics(telemetry.registry).splitlines()) < 900
+    assert len(generate_latest(telemetry.registry).splitlines()) < 1000
+    assert len(generate_openmetrics(telemetry.registry).splitlines()) < 1000
 
 
 def test_every_word_that_a_refusal_can_have_is_a_label():
@@ -601,3 +617,45 @@ def test_a_word_that_is_in_no_closed_set_counts_as_other(telemetry, fact):
         if '"other"' in line and line.endswith(" 1.0")
     ]
     assert counted
+
+
+# -- chats that are observed --------------------------------------------------------------------------------------------
+
+
+def test_an_observed_chat_counts_by_what_we_would_have_said_and_what_the_gateway_gave(telemetry):
+    for would, gateway, seconds, late in (
+        ("pass", "degraded", 0.1, False),
+        ("pass", "degraded", 6.0, True),
+        ("forbidden", "rejected", 0.1, False),
+        ("undecided", "client_gone", 5.5, True),
+    ):
+        telemetry(facts.ChatObserved(0.0, "chat", would, gateway, None, seconds, late))
+    assert value(telemetry, "observed_chats_total", would="pass", gateway="degraded") == 2
+    assert value(telemetry, "observed_chats_total", would="forbidden", gateway="rejected") == 1
+    assert value(telemetry, "observed_chats_late_total", gateway="degraded") == 1
+    assert value(telemetry, "observed_chats_late_total", gateway="client_gone") == 1
+    assert value(telemetry, "observed_chat_seconds_count") == 3
+    assert value(telemetry, "observed_chat_seconds_sum") == pytest.approx(6.2)
+
+
+@pytest.mark.parametrize(
+    ("route", "would"),
+    [
+        ("alias", "pass"),
+        ("alias", "forbidden"),
+        ("commands", "auth_required"),
+        ("reject", "target"),
+    ],
+)
+def test_what_only_looks_like_chat_is_counted_apart(telemetry, route, would):
+    telemetry(facts.ChatObserved(0.0, route, would, "unreadable", 200, 9.0, late=True))
+    assert value(telemetry, "observed_lookalikes_total", route=route, would=would) == 1
+    assert value(telemetry, "observed_chat_seconds_count") == 0
+    assert value(telemetry, "observed_chats_late_total", gateway="unreadable") == 0
+
+
+def test_every_word_that_an_observation_can_have_is_a_label(telemetry):
+    for would in get_args(facts.Would):
+        for gateway in get_args(facts.Gave):
+            if would != "target":
+                assert value(telemetry, "observed_chats_total", would=would, gateway=gateway) == 0

@@ -9,7 +9,9 @@ import orjson
 import pytest
 
 from sidecar.edge.chat.reply import Rejection
+from sidecar.edge.data.observing import Observing
 from sidecar.edge.data.terms import Lasting, terms
+from sidecar.edge.data.witness import Memory
 from sidecar.edge.snapshot import Snapshot
 from sidecar.edge.token import Tokens
 from sidecar.policy.model import Policy
@@ -20,7 +22,7 @@ STATUSES = {"auth_required": 401, "forbidden": 403, "too_large": 413, "body_time
 
 
 def made(**policy):
-    lasting = Lasting(None, None, print, float, b"vx11-sidecar-1", b"gateway:1")
+    lasting = Lasting(None, None, print, float, b"vx11-sidecar-1", b"gateway:1", Memory())
     return terms(Snapshot(Policy.model_validate(policy), "r", "s", RIGHT, {}), lasting)
 
 
@@ -70,12 +72,31 @@ def test_a_stream_may_be_silent_for_ever_unless_told_otherwise():
     assert made().stream_timeout == inf
 
 
-@pytest.mark.parametrize(("mode", "intercepted"), [("enforce", True), ("off", False)])
+@pytest.mark.parametrize(("mode", "intercepted"), [("enforce", True), ("shadow", False), ("off", False)])
 def test_chat_is_ours_only_where_the_policy_is_enforced(mode, intercepted):
     it = made(mode=mode)
     routes = {asked(it, line=f"POST {path} HTTP/1.1").route for path in ("/operator/api/chat", "/operator/api/ch%61t")}
     other = asked(it, line="POST /other HTTP/1.1").route
     assert (other not in routes) is intercepted
+
+
+def test_only_under_mode_shadow_does_anybody_look_on_and_nothing_else_of_mode_off_changes():
+    lasting = Lasting(object(), None, print, float, b"vx11-sidecar-1", b"gateway:1", Memory())
+
+    def of(mode):
+        policy = Policy.model_validate({"mode": mode, "guards": {"max_sessions": 7}})
+        return terms(Snapshot(policy, "r", "s", RIGHT, {}), lasting)
+
+    assert of("enforce").relay is of("off").relay is lasting.relay
+    assert lasting.memory.windows.max_keys == 1
+    seen = of("shadow")
+    assert isinstance(seen.relay, Observing)
+    assert seen.relay._watch.guard.judge == RIGHT.judge
+    assert seen.relay._watch.memory is of("shadow").relay._watch.memory is lasting.memory
+    assert lasting.memory.windows.max_keys == 7
+    own = {"relay", "rules", "own_answer", "trusted"}  # made anew each time
+    off = of("off")._asdict()
+    assert {name: value for name, value in seen._asdict().items() if name not in own and value != off[name]} == {}
 
 
 def test_every_word_of_the_door_is_worded_with_its_status():

@@ -40,6 +40,12 @@ targets:
   - name: local
 """
 
+CANDIDATE = """
+deadline: {client: 9s}
+breaker: {consecutive: 4, open: {base: 1s, max: 1s}}
+targets: [{name: switch, timeouts: {attempt: 500ms}}, {name: local}]
+"""
+
 
 class Town:
     """``marks`` are the moments (Unix seconds) at which something was done, by what."""
@@ -104,8 +110,9 @@ class Town:
 @contextlib.asynccontextmanager
 async def town(where: Path) -> AsyncIterator[Town]:
     """A town in which all is well, watched, without traffic so far. ``where`` is an empty directory."""
-    policy, rules = where / "policy.yaml", where / "rules.yaml"
+    policy, candidate, rules = (where / name for name in ("policy.yaml", "candidate.yaml", "rules.yaml"))
     policy.write_text(SETTINGS, encoding="utf-8")
+    candidate.write_text(CANDIDATE, encoding="utf-8")
     rules.write_text("groups: []\n", encoding="utf-8")
     folders = {name: where / name for name in ("prometheus", "alertmanager", "journal")}
     for folder in folders.values():
@@ -113,6 +120,7 @@ async def town(where: Path) -> AsyncIterator[Town]:
     async with Lab(faults=("madre=detached",)) as lab, _client() as session:
         await _open_window(session, lab)
         arguments = ("serve", *FREE, *_places(lab), "--policy", str(policy), "--journal", str(folders["journal"]))
+        arguments = (*arguments, "--shadow", str(candidate))
         environ = {LINK: DEFAULT_TOKEN, "VX11_SIDECAR_ADMIN_TOKEN": ADMIN}
         with contextlib.ExitStack() as stack:
             receivers = stack.enter_context(Receivers())

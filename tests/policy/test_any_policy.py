@@ -137,7 +137,7 @@ SECTIONS: dict[str, st.SearchStrategy[Any]] = {
     "limiter": _some(max_concurrent=COUNT, queue=st.integers(0, 100_000), queue_timeout=DURATIONS | st.just(0)),
 }
 POLICIES = _some(
-    mode=st.sampled_from(["enforce", "off"]),
+    mode=st.sampled_from(["enforce", "shadow", "off"]),
     guards=_some(max_body=st.just("3MiB"), rate_limit=st.just("7 per 90s"), metadata_allow=st.lists(TEXT, max_size=2)),
     targets=st.permutations(["switch", "madre"]).flatmap(
         lambda names: st.tuples(*(_some(**SECTIONS).map(lambda s, n=n: {"name": n, **s}) for n in names)).map(list)

@@ -77,6 +77,7 @@ EARNED = [
     ("breaker: {slow_call: {rate: 0%}}", "1:29 breaker.slow_call.rate [breaker-trips-on-one]"),
     ("breaker: {open: {base: 4s}}", "1:24 breaker.open.base [open-shorter-than-probe]"),
     # doors
+    ("mode: shadow", "1:7 mode [mode-shadow]"),
     ("auth: {mode: off}", "1:14 auth.mode [auth-off]"),
     (SWITCH + "shield: false}]", "1:34 targets[0].shield [shield-off]"),
     ("intercept: {paths: [/operator/api/chat]}", "1:20 intercept.paths [intercept-partial]"),

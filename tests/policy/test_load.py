@@ -63,7 +63,7 @@ RESERVED = "is reserved: this version has nothing that would obey it;"
         ("retry_budget: {burst: -1}", "p:1:23: retry_budget.burst: must be at least 0; found -1"),
         ("guards: {metadata_allow: [true]}", "p:1:27: guards.metadata_allow[0]: must be text, in quotes if it looks like a number; found true"),
         ("guards: {metadata_allow: a}", "p:1:26: guards.metadata_allow: must be a list, as in [a, b]; found a"),
-        ("mode: [off]", "p:1:7: mode: must be enforce or off; found a list"),
+        ("mode: [off]", "p:1:7: mode: must be enforce, shadow or off; found a list"),
         ("dormant: {mode: off}", "p:1:17: dormant.mode: must be explain, obey or ignore; found off"),
         ("version: 2", "p:1:10: version: must be 1, the only version of the schema there is; found 2"),
         ("guards: [5]", "p:1:9: guards: must be a mapping of keys to values; found a list"),
@@ -130,7 +130,7 @@ RESERVED = "is reserved: this version has nothing that would obey it;"
         ("targets: [{name: local}, {name: madre}]", "p:1:10: targets: local always answers, so nothing below it is ever asked: put it last"),
         ("targets: []", "p:1:10: targets: must have at least 1 entry; found a list"),
         # reserved
-        ("mode: shadow", f"p:1:7: mode: {RESERVED} write enforce or off, or leave it out; found shadow"),
+        ("reply: {shape: stub}", f"p:1:16: reply.shape: {RESERVED} write superset, or leave it out; found stub"),
         ("auth: {sources: [bearer]}", f"p:1:18: auth.sources[0]: {RESERVED} write header, or leave it out; found bearer"),
         ("auth: {sources: [cookie]}", "p:1:18: auth.sources[0]: must be header; found cookie"),
         ("auth: {sources: [header, header]}", "p:1:17: auth.sources: must have at most 1 entry; found a list"),
@@ -155,7 +155,7 @@ def test_pitfalls(text: str, complaint: str) -> None:
 
 def test_everything_is_reported_at_once_in_order_and_once() -> None:
     text = """\
-mode: shadow
+mode: shade
 timeouts:
   connect: 300
   conect: 3s

@@ -104,7 +104,7 @@ def test_a_file_that_is_still_being_written_is_refused_at_its_end_or_is_a_policy
 
 
 def test_check_and_load_agree_on_what_is_wrong(tmp_path: Path) -> None:
-    text = "mode: shadow\ntimeouts: {conect: 3s, connect: 300}\ntargets: [{name: nobody}, {}]\n"
+    text = "mode: shade\ntimeouts: {conect: 3s, connect: 300}\ntargets: [{name: nobody}, {}]\n"
     ((_, problems),) = checked(tmp_path, text)
     with pytest.raises(PolicyError) as raised:
         load(tmp_path / "0.yaml")

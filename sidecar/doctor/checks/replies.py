@@ -38,7 +38,7 @@ async def sidecar(exam: Examination) -> Result:
     """Through the sidecar that runs at ``--listen``."""
     token, path = next(iter(sorted(exam.setup.said.accepted)), None), exam.chat_path()
     if path is None:
-        return skipped("mode off: it answers no chat itself")
+        return skipped(f"mode {exam.policy.mode}: it answers no chat itself")
     if not is_sidecar(await exam.data_door()):
         return skipped(f"no sidecar runs at {exam.settings.listen}")
     service = Service("the sidecar", f"http://{exam.settings.listen}", token, "--listen")

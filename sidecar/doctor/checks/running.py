@@ -130,7 +130,9 @@ def overrides(exam: Examination, state: State) -> Result:
 
 
 def degraded(exam: Examination, state: State) -> Result:
-    """How the last chat was answered."""
+    """How the last chat was answered; where the gateway answers, how it did."""
+    if mapping(state.get("policy")).get("mode") == "shadow":
+        return _observed(exam, mapping(state.get("observed")))
     answering = state.get("answering")
     if not isinstance(answering, dict):
         return ok("nobody has chatted since it started")
@@ -142,3 +144,13 @@ def degraded(exam: Examination, state: State) -> Result:
     ago = f" for {since:.0f} s" if isinstance(since, int | float) else ""
     seen = f"degraded{ago}: {provider} answers, because of {exam.quote(reason)}"
     return (warn if answering.get("provider") else fail)(seen, *troubles.degraded(exam.primary(), reason))
+
+
+def _observed(exam: Examination, seen: Mapping[str, object]) -> Result:
+    """What mode shadow has seen: nothing of it is a fault of this set-up."""
+    if not seen.get("chats"):
+        return ok("mode shadow: the gateway answers chat, and nobody has chatted since it started")
+    gave = ", ".join(f"{exam.quote(count)} {exam.quote(word)}" for word, count in mapping(seen.get("gateway")).items())
+    return ok(
+        f"mode shadow: the gateway answers chat; of {exam.quote(seen['chats'])} observed: {gave}; {exam.quote(seen.get('late'))} late"
+    )

@@ -139,9 +139,8 @@ async def sidecar(exam: Examination) -> Result:
     settings, token = exam.settings, next(iter(sorted(exam.setup.said.accepted)), None)
     path = exam.chat_path()
     if token is None or path is None:
-        return skipped(
-            "no token to show it (see token.present)" if token is None else "mode off: it answers no chat itself"
-        )
+        none = "no token to show it (see token.present)"
+        return skipped(none if token is None else f"mode {exam.policy.mode}: it answers no chat itself")
     door = await exam.data_door()
     if not is_sidecar(door):
         return skipped(f"no sidecar runs at {settings.listen}")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from typing import Any
 
-from sidecar.core.fact import CallBegan, ChatServed, EventHeard, Fact
+from sidecar.core.fact import CallBegan, ChatServed, EventHeard, Fact, as_json
 from sidecar.edge.admin.timeline import summary
 
 MOST_CALLS = 1_000
@@ -51,7 +51,7 @@ class Calls:
         if not known:
             return None
         began = known[0].at
-        return [_told(fact, began) for fact in known]
+        return [as_json(fact, began) for fact in known]
 
     def view(self, now: float) -> dict[str, list[dict[str, Any]]]:
         """The last calls and the last degraded or failed ones, newest first."""
@@ -73,15 +73,3 @@ class Calls:
             first = facts[0]
             if isinstance(first, CallBegan) and self._by_correlation.get(first.correlation_id) == forgotten:
                 del self._by_correlation[first.correlation_id]
-
-
-def _told(fact: Fact, began: float) -> dict[str, Any]:
-    fields = {name: _plain(value) for name, value in fact._asdict().items() if name not in ("at", "call")}
-    return {"fact": type(fact).__name__, "after_seconds": round(fact.at - began, 6), **fields}
-
-
-def _plain(value: Any) -> Any:
-    """A value as JSON has it: nested facts and events become objects."""
-    if hasattr(value, "_asdict"):
-        return {"is": type(value).__name__, **{name: _plain(part) for name, part in value._asdict().items()}}
-    return value

@@ -14,8 +14,8 @@ from pydantic_core import ErrorDetails
 
 from sidecar.edge.admin.overrides import LONGEST_TEXT, Overrides
 from sidecar.edge.outlets.log import LEVELS
-from sidecar.edge.reload import Reloader
-from sidecar.edge.snapshot import InForce
+from sidecar.edge.reload import Reloader, Source
+from sidecar.edge.snapshot import Candidate, InForce
 from sidecar.policy.units import Duration
 
 Order = Mapping[str, Any]
@@ -55,12 +55,18 @@ class Done(NamedTuple):
 
 class Control:
     def __init__(
-        self, overrides: Overrides, reloader: Reloader, in_force: InForce, set_level: Callable[[str], None]
+        self,
+        overrides: Overrides,
+        reloader: Reloader[Source],
+        in_force: InForce,
+        set_level: Callable[[str], None],
+        candidate: Reloader[Candidate] | None = None,
     ) -> None:
         self._overrides = overrides
         self._reloader = reloader
         self._in_force = in_force
         self._set_level = set_level
+        self._candidate = candidate
 
     def hold(self, order: Order) -> Done:
         """``{"target", "kind", "author", "reason", "ttl": "10m"}``: put an override in force."""
@@ -83,13 +89,16 @@ class Control:
         return Done({"level": level})
 
     def reload(self, order: Order) -> Done:
-        """``{}``: read the policy and the token files again, now."""
+        """``{}``: read the policy and the token files again, now; and the candidate, which changes nothing about what is said of them."""
         _read(Form, order)
         taken = self._reloader.reload("admin")
         told: dict[str, object] = {
             "revision": self._in_force.current.revision,
             "problems": list(self._reloader.problems),
         }
+        if self._candidate is not None:
+            self._candidate.reload("admin")
+            told["candidate_problems"] = list(self._candidate.problems)
         if not taken:
             told["detail"] = "the files cannot be used, the policy before stays in force"
         return Done(told, taken)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 from sidecar import __version__
 from sidecar.core.engine import Engine
-from sidecar.core.fact import BreakerMoved, CallEnded, Fact
+from sidecar.core.fact import BreakerMoved, CallEnded, ChatObserved, Fact
 from sidecar.edge.admin.advice import advice
 from sidecar.edge.admin.application import Readiness
+from sidecar.edge.admin.observed import Observed
 from sidecar.edge.data.port import DataPort
 from sidecar.edge.settings import Address, Settings
 from sidecar.edge.snapshot import InForce
@@ -25,6 +26,7 @@ class Watched(NamedTuple):
     port: DataPort
     overrides: Callable[[], list[dict[str, object]]] = list
     problems: Callable[[], tuple[str, ...]] = tuple
+    shadow: Callable[[], Mapping[str, object] | None] = lambda: None
 
 
 class Status:
@@ -36,11 +38,14 @@ class Status:
         self._last: tuple[float, CallEnded] | None = None
         self._degraded_since: float | None = None
         self._moves: dict[str, BreakerMoved] = {}
+        self._observed = Observed()
         self.blocked_by: str | None = "starting"
 
     def __call__(self, fact: Fact) -> None:
         if isinstance(fact, BreakerMoved):
             self._moves[fact.target] = fact
+        if isinstance(fact, ChatObserved):
+            self._observed(fact)
         if isinstance(fact, CallEnded) and not fact.finish.abandoned:
             self._last = (fact.at, fact)
             if not fact.finish.degraded:
@@ -59,6 +64,9 @@ class Status:
         notes = []
         if snapshot.policy.journal != settings.snapshot.policy.journal:
             notes.append("what the policy says of the journal has changed: that takes effect at the next start")
+        notes += _of_candidate(watched.shadow())
+        if snapshot.policy.mode == "shadow":
+            notes.append("mode shadow: the gateway answers chat, the sidecar only looks on")
         if isinstance(snapshot.tokens, Open):
             notes.append("authentication is off: everybody may chat")
         if settings.admin_token is not None:  # None is loopback; to look the name up again would hold up the loop
@@ -82,6 +90,8 @@ class Status:
             },
             "notes": self._notes(watched, admin),
             "policy_problems": watched.problems(),
+            "shadow": watched.shadow(),
+            "observed": self._observed.view(),
             "overrides": watched.overrides(),
             "connections": len(watched.port),
             "under_way": {kind: watched.port.under_way(kind) for kind in ("chat", "relay", "tunnel")},
@@ -108,6 +118,16 @@ class Status:
             "means": said and said.means,
             "do": said and said.do,
         }
+
+
+def _of_candidate(shadow: Mapping[str, Any] | None) -> Iterator[str]:
+    """What an operator should know of the candidate that runs beside the policy, or does not."""
+    if shadow is None:
+        return
+    for problem in shadow["problems"]:
+        yield f"the candidate's files cannot be used, the candidate before goes on: {problem}"
+    if shadow["fault"]:
+        yield f"a fault of the sidecar, {shadow['fault']}, has ended the candidate and nothing else: please report it"
 
 
 def _told(move: BreakerMoved, now: float) -> dict[str, object]:

@@ -13,7 +13,7 @@ from sidecar.core.fact import ChatRejected, RelayEnded, RequestShed
 from sidecar.edge.data import refusal
 from sidecar.edge.data.chatting import Chatting
 from sidecar.edge.data.connection import BODY, CHAT, COLLECT, GONE, IDLE, LINGER, MOST_AHEAD, TUNNEL, WAIT, Port
-from sidecar.edge.data.exchange import Exchange
+from sidecar.edge.data.exchange import Way
 from sidecar.edge.data.service import Terms
 from sidecar.edge.data.tunnel import Tunnel
 from sidecar.wire import head, request
@@ -28,7 +28,7 @@ class Door(Chatting):
 
     def __init__(self, port: Port) -> None:
         super().__init__(port)
-        self._leg: Exchange | None = None
+        self._leg: Way | None = None
         self._tunnel: Tunnel | None = None
         self._due = inf
 
@@ -195,7 +195,7 @@ class Door(Chatting):
         if len(self._ahead) <= MOST_AHEAD:
             self._line.release()
 
-    def moved(self, leg: Exchange) -> None:
+    def moved(self, leg: Way) -> None:
         self._leg = leg
         if self._writing_paused:
             leg.hold()
@@ -265,7 +265,7 @@ class Door(Chatting):
         self._watch(now, min(terms.look_every, terms.response_head_timeout))
         self._due = now + terms.response_head_timeout
 
-    def _look(self, leg: Exchange, now: float) -> None:
+    def _look(self, leg: Way, now: float) -> None:
         """Within a relayed message: is the answer due, and if nothing has moved for too long, whose turn was it?"""
         terms = self._terms
         if self.state == WAIT and not leg.answering and now >= self._due:

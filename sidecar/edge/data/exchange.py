@@ -64,11 +64,33 @@ class Client(Protocol):
     def cut(self, *, plain: bool) -> None:
         """A part went out, and more will not come. ``plain`` says that its framing shows that by itself."""
 
-    def moved(self, exchange: Exchange) -> None:
+    def moved(self, exchange: Way) -> None:
         """The exchange goes on elsewhere."""
 
     def finished(self) -> None:
         """The gateway sends no more through the tunnel."""
+
+
+class Way(Protocol):
+    """An exchange, as whoever asks sees it."""
+
+    @property
+    def answering(self) -> bool: ...
+    @property
+    def paused(self) -> bool:
+        """The gateway reads slowly."""
+
+    @property
+    def plain(self) -> bool: ...
+    @property
+    def progress(self) -> int: ...
+    def send(self, data: bytes) -> None: ...
+    def hold(self) -> None: ...
+    def release(self) -> None: ...
+    def end(self) -> None: ...
+    def abandon(self, error: str | None = ...) -> None: ...
+    def part(self) -> None: ...
+    def timed_out(self) -> None: ...
 
 
 class Pool(Protocol):

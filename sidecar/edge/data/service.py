@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 
 from sidecar.core.fact import Emit
 from sidecar.edge.data import handover
-from sidecar.edge.data.exchange import Client, Exchange
+from sidecar.edge.data.exchange import Client, Way
 from sidecar.wire.answer import Fields
 from sidecar.wire.head import Rules
 from sidecar.wire.request import Request
@@ -17,11 +17,13 @@ LOOKS = 4  # at what may have stalled, within the time that makes it stalled
 
 
 class Relay(Protocol):
-    """The way to the gateway. ``unanswered`` counts the requests on it whose answer has not begun."""
+    """The way to the gateway."""
 
-    unanswered: int
+    @property
+    def unanswered(self) -> int:
+        """Requests on it whose answer has not begun."""
 
-    def open(self, client: Client, request: Request, head: bytes, rules: Rules, /) -> Exchange: ...
+    def open(self, client: Client, request: Request, head: bytes, rules: Rules, /) -> Way: ...
     def tick(self, now: float, date: bytes, /) -> None: ...
 
 

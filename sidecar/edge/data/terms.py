@@ -9,9 +9,12 @@ from typing import NamedTuple, cast
 
 from sidecar.core.fact import Emit
 from sidecar.edge.chat import reply
+from sidecar.edge.chat.observation import Guard
 from sidecar.edge.chat.request import correlation_id, new_id
 from sidecar.edge.data import handover
+from sidecar.edge.data.observing import Observing
 from sidecar.edge.data.service import Relay, Terms
+from sidecar.edge.data.witness import Memory, Watch
 from sidecar.edge.snapshot import Snapshot
 from sidecar.policy.model import Policy
 from sidecar.wire import head
@@ -20,7 +23,7 @@ from sidecar.wire.target import Routes
 
 
 class Lasting(NamedTuple):
-    """What stays the same from snapshot to snapshot. ``pseudonym`` is this instance's name in Via."""
+    """What stays the same from snapshot to snapshot. ``pseudonym`` is this instance's name in Via; ``memory`` is for observing chats."""
 
     relay: Relay
     chat: handover.ServerFactory
@@ -28,6 +31,7 @@ class Lasting(NamedTuple):
     now: Callable[[], float]
     pseudonym: bytes
     authority: bytes
+    memory: Memory
 
 
 def terms(snapshot: Snapshot, lasting: Lasting) -> Terms:
@@ -43,7 +47,7 @@ def terms(snapshot: Snapshot, lasting: Lasting) -> Terms:
     )
     return Terms(
         rules=rules,
-        relay=lasting.relay,
+        relay=_way(snapshot, lasting),
         chat=lasting.chat,
         judge=snapshot.tokens.judge,
         own_answer=_own_answer(policy),
@@ -63,6 +67,16 @@ def terms(snapshot: Snapshot, lasting: Lasting) -> Terms:
         longest_wait=policy.overload.wait,
         chat_fields=handover.CHAT_FIELDS | {policy.deadline.header.encode()},
     )
+
+
+def _way(snapshot: Snapshot, lasting: Lasting) -> Relay:
+    """The relay, with somebody who looks on where the policy says so."""
+    policy, memory = snapshot.policy, lasting.memory
+    if policy.mode != "shadow":
+        return lasting.relay
+    memory.windows.max_keys = policy.guards.max_sessions
+    guard = Guard(policy, snapshot.tokens.judge, memory.windows)
+    return Observing(lasting.relay, Watch(guard, memory, lasting.emit, lasting.now))
 
 
 def _own_answer(policy: Policy) -> Callable[[str, Request], tuple[int, Iterable[tuple[str, str]], bytes]]:

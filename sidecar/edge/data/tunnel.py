@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import secrets
 
-from sidecar.edge.data.exchange import Exchange
+from sidecar.edge.data.exchange import Way
 from sidecar.edge.data.line import Line
 from sidecar.wire.frames import CLOSE, Frames, masked_close
 
 
 class Tunnel:
-    def __init__(self, leg: Exchange, line: Line, protocol: bytes) -> None:
+    def __init__(self, leg: Way, line: Line, protocol: bytes) -> None:
         self._leg = leg
         self._line = line
         counted = protocol.lower() == b"websocket"

@@ -19,7 +19,16 @@ from typing import Any
 import orjson
 import structlog
 
-from sidecar.core.fact import BreakerMoved, CallBegan, CallEnded, ChatServed, Fact, MessageRefused, PolicyAdopted
+from sidecar.core.fact import (
+    BreakerMoved,
+    CallBegan,
+    CallEnded,
+    ChatObserved,
+    ChatServed,
+    Fact,
+    MessageRefused,
+    PolicyAdopted,
+)
 from sidecar.edge.outlets.outbox import Outbox
 from sidecar.edge.outlets.sampling import Sampling
 
@@ -107,7 +116,14 @@ class FactLog:
                     "breaker_moved", target=fact.target, before=fact.before, after=fact.after, why=fact.why
                 )
             case PolicyAdopted():
-                self._log.info("policy_adopted", revision=fact.revision, source=fact.source)
+                self._log.info("policy_adopted", revision=fact.revision, source=fact.source, mode=fact.policy.mode)
+                if fact.policy.mode == "shadow":
+                    self._log.warning("mode_shadow", note="the gateway answers chat, the sidecar only looks on")
+            case ChatObserved():
+                self._log.info(
+                    "chat_observed", route=fact.route, would=fact.would, gateway=fact.gateway, status=fact.status,
+                    seconds=round(fact.seconds, 6), late=fact.late,
+                )  # fmt: skip
             case MessageRefused():
                 self._log.info("message_refused", status=fact.status, why=fact.why)
 

@@ -26,6 +26,12 @@ def of_the_policy(policy: Policy) -> Iterator[Found]:
 
 
 def _who(policy: Policy) -> Iterator[Found]:
+    if policy.mode == "shadow":
+        yield Found(
+            "mode-shadow",
+            "the gateway answers chat and the sidecar only looks on: write enforce once its figures (/state, observed) have convinced you",
+            ("mode",),
+        )
     if policy.auth.mode == "off":
         yield Found("auth-off", "everybody who reaches the port chats at your cost: write token", ("auth.mode",))
     missing = [path for path in Intercept().paths if path not in policy.intercept.paths]

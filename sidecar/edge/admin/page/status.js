@@ -192,6 +192,7 @@ function show() {
   showCalls($("last"), calls.last, state.policy.deadline_seconds);
   $("calls-none").hidden = calls.degraded.length > 0;
   showOverrides(state.overrides);
+  showCandidate(state.shadow);
   tick();
 }
 
@@ -208,13 +209,14 @@ function showAnswer(state, last) {
   const primary = Object.keys(state.targets)[0] ?? "local";
   if (state.status !== "serving") headline("warn", "Not ready", `The sidecar is ${state.status}`);
   else if (state.policy.mode === "off") headline("calm", "Mode off", "Chat is relayed to the gateway like everything else");
+  else if (state.policy.mode === "shadow") headline("calm", "Mode shadow", "The gateway answers chat, the sidecar only looks on");
   else if (answering === null) headline("calm", "No chat yet", `Waiting for the first chat; ${primary} is asked first`);
   else if (answering.provider === null) headline("bad", "Failing", "Nobody answers: chats get a 503");
   else if (!answering.degraded) headline("good", "Normal", `${answering.provider} answers`);
   else if (answering.provider === "local") headline("bad", "Degraded", "No target answers: users get the local text");
   else if (answering.provider === primary) headline("warn", "Degraded", `${primary} answers, but not in full`);
   else headline("warn", "Degraded", `${answering.provider} answers instead of ${primary}`);
-  const why = answering && answering.degraded ? answering.first_reason ?? answering.reason : null;
+  const why = answering && answering.degraded && state.policy.mode === "enforce" ? answering.first_reason ?? answering.reason : null;
   const subject = why === "waiting" ? answering.provider : primary;
   $("reason").replaceChildren(...(why === null ? [] : [h("strong", {}, `${subject}: ${why}.`), ` ${answering.means ?? ""}`]));
   put($("tried"), why !== null && last ? `Last one: ${path(last)}.` : "");
@@ -412,6 +414,17 @@ function showOverrides(overrides) {
 const QUOTED = (order) => `'${JSON.stringify(order)}'`;
 put($("command"), ["", "/release"].map((path) => `curl -s -X POST ${location.origin}/overrides${path} -H "X-VX11-Admin-Token: $TOKEN" \\\n     -d `
   + QUOTED(path ? { target: "switch" } : { target: "switch", kind: "off", author: "you", reason: "moving it", ttl: "10m" })).join("\n\n"));
+
+// -- the candidate of --shadow --------------------------------------------------------------------
+
+function showCandidate(shadow) {
+  $("candidate").hidden = !shadow || shadow.calls === undefined; // after a fault there is a warning
+  if ($("candidate").hidden) return;
+  const undecided = Object.values(shadow.undecided).reduce((sum, count) => sum + count, 0);
+  put($("candidate-lead"), `${shadow.revision} from ${shadow.source.split("/").at(-1)}, for ${span(shadow.for_seconds)}: of ${many(shadow.calls, "chat")} ${shadow.agrees} would have ended alike, ${undecided} are not decided to their end.`);
+  const ends = Object.entries(shadow.differs).flatMap(([active, by]) => Object.entries(by).map(([candidate, count]) => [active, candidate, count]));
+  $("candidate-ends").replaceChildren(...ends.map(([active, candidate, count]) => h("li", {}, h("strong", {}, String(count)), ` ended ${active} and would have ended ${candidate}`)));
+}
 
 // -- policy --------------------------------------------------------------------------------------
 

@@ -6,6 +6,8 @@
     machines    limiter, breaker window and budget, read at the scrape
     relay       the data port: relayed and refused requests, connections, routes used
     policy      the thresholds in force, reloads
+    observed    chat under mode: shadow, and what the gateway makes of it
+    shadow      what a candidate policy would have made of it
     process     build, event loop, lost lines
     exposition  the answer to a scrape
 
@@ -20,16 +22,20 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry, disable_created_metrics
 
+from sidecar.core.comparison import Compared
 from sidecar.core.engine import Gauges
-from sidecar.core.fact import Fact
+from sidecar.core.fact import Fact, ReloadEnded
+from sidecar.core.shadow import Beside
 from sidecar.edge.outlets.telemetry.chat import OUTCOMES, ChatMetrics
 from sidecar.edge.outlets.telemetry.exposition import Registry, exposition
 from sidecar.edge.outlets.telemetry.family import PREFIX, TARGETS, Declared, Families
 from sidecar.edge.outlets.telemetry.ladder import LadderMetrics
 from sidecar.edge.outlets.telemetry.machines import MachineMetrics
+from sidecar.edge.outlets.telemetry.observed import ObservedMetrics
 from sidecar.edge.outlets.telemetry.policy import PolicyMetrics
 from sidecar.edge.outlets.telemetry.process import ProcessMetrics
 from sidecar.edge.outlets.telemetry.relay import KINDS, RelayMetrics
+from sidecar.edge.outlets.telemetry.shadow import ShadowMetrics
 
 __all__ = ["OUTCOMES", "PREFIX", "TARGETS", "Declared", "Registry", "Telemetry", "exposition"]
 
@@ -46,8 +52,10 @@ class Telemetry:
         families = Families(self.registry)
         self.declared: list[Declared] = families.declared
         self._relay = RelayMetrics(families)
-        rooms = (ChatMetrics(families, now), LadderMetrics(families), self._relay, PolicyMetrics(families))
+        chat, ladder, policy = ChatMetrics(families, now), LadderMetrics(families), PolicyMetrics(families)
+        rooms = (chat, ladder, self._relay, policy, ObservedMetrics(families))
         self._machines = MachineMetrics(families)
+        self._shadow = ShadowMetrics(families)
         self._process = ProcessMetrics(families)
         self._takes: dict[type, tuple[Take, ...]] = {}
         for room in rooms:
@@ -65,6 +73,18 @@ class Telemetry:
     def watch_engine(self, gauges: Callable[[], Mapping[str, Gauges]]) -> None:
         """Let the figures of limiters, breakers and budgets be read from ``gauges`` at each scrape."""
         self._machines.read = gauges
+
+    def compared(self, told: Compared) -> None:
+        """Note what a candidate would have made of a chat."""
+        self._shadow.compared(told)
+
+    def candidate_reloaded(self, fact: ReloadEnded) -> None:
+        """Note whether the candidate's files could be used."""
+        self._shadow.reloaded(fact)
+
+    def watch_shadow(self, beside: Callable[[], Beside | None]) -> None:
+        """Let it be read at each scrape how the candidate stands."""
+        self._shadow.read = beside
 
     def watch_port(self, connections: Callable[[], int], under_way: Callable[[str], int]) -> None:
         """The same for the data port: open connections, and how much of a kind (chat, relay, tunnel) is under way."""
