@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PURE := sidecar/core/*,sidecar/policy/*,sidecar/wire/*,sidecar/rules/*,sidecar/replay/*
 SOURCES := sidecar tests benchmarks dashboards deploy
 
-.PHONY: help lab test acceptance containers incident fuzz lint format deps lock dashboards bench bench-wire clean
+.PHONY: help lab test acceptance containers incident fuzz soak fidelity golden lint format deps lock dashboards bench bench-wire clean
 
 help:
 	@echo "make lab         try the sidecar on this machine: a small VX11 that breaks on demand (LAB_SECONDS=n ends it by itself)"
@@ -15,6 +15,9 @@ help:
 	@echo "make containers  the image built and run without Docker's engine, and compose files brought up (root)"
 	@echo "make incident    a scripted incident, what every panel and alert saw of it, and a Prometheus to look at (SECONDS=600)"
 	@echo "make fuzz        generated messages and requests for FUZZ_SECONDS (900) seconds"
+	@echo "make soak        a million calls in generated worlds (SOAK_CALLS=n), and whether every deliberate fault is found"
+	@echo "make fidelity    50,000 live calls decided again, and policies predicted, then tried: what a replay is worth (half an hour)"
+	@echo "make golden      writes anew what the shipped policies make of the golden journals, for a change of policy to show in its diff"
 	@echo "make dashboards  writes dashboards, rules, schema and metrics reference anew from the code"
 	@echo "make bench       start time, memory, what a chat costs, what a scrape costs, how fast a replay is"
 	@echo "make bench-wire  wire cases beside nginx and HAProxy, WebSocket, SSE, large bodies, crowds, floods, changes under load"
@@ -72,6 +75,17 @@ incident: .venv/.ready deps
 
 fuzz: .venv/.ready
 	$(BIN)/python -m tests.fuzz $(or $(FUZZ_SECONDS),900)
+
+soak: .venv/.ready
+	$(BIN)/python -m tests.soak --calls $(or $(SOAK_CALLS),1000000)
+	$(BIN)/python -m tests.soak --mutants
+
+fidelity: .venv/.ready
+	$(BIN)/python -m pytest tests/acceptance/test_exactness.py -m slow -rP $(PYTEST)
+	$(BIN)/python -m benchmarks.fidelity
+
+golden: .venv/.ready
+	$(BIN)/python -m tests.golden
 
 dashboards: .venv/.ready
 	$(BIN)/python -m dashboards
