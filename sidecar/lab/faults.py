@@ -1,8 +1,9 @@
 """What can go wrong on demand, per service, and the small grammar in which it is asked for.
 
-``switch=hang``, ``switch=slow:1.5``, ``switch=ok``. A service shows one *behaviour* at a time (a hung switch cannot
-also send garbage), so a new one replaces the old; *modifiers* (slow, execute, ...) come on top of anything. The
-settings are changed while requests are being served: who waits for a fault to end, waits for ``moved``.
+``switch=hang``, ``switch=slow:1.5``, ``switch=lognormal:1:0.5``, ``switch=ok``. A service shows one *behaviour* at a time (a hung
+switch cannot also send garbage), so a new one replaces the old; *modifiers* (slow, execute, ...) come on top of anything. What a modifier
+needs stands after its name, each number after a colon. The settings are changed while requests are being served: who waits for a fault
+to end, waits for ``moved``. What is drawn for a request (lognormal, failing) comes from ``luck`` and its seed.
 """
 
 from __future__ import annotations
@@ -12,8 +13,42 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import NamedTuple
+
+from sidecar.lab.luck import Luck
 
 SERVICES = ("gateway", "switch", "madre")
+
+LONGEST_SLOW = 3600.0  # seconds
+WIDEST = 3.0  # of a sigma: beyond, a mean is made of draws that nobody waits for
+
+
+class Amount(NamedTuple):
+    """A number that a fault needs: above ``least``, or from there on where that makes sense, and at most ``most``."""
+
+    name: str
+    said: str
+    most: float
+    example: str
+    from_zero: bool = False
+
+    def takes(self, number: float) -> bool:
+        return 0 < number <= self.most or (self.from_zero and number == 0)
+
+
+_SHARE = "above 0 and at most 1"
+AMOUNTS: Mapping[str, tuple[Amount, ...]] = MappingProxyType(
+    {
+        "slow": (Amount("SECONDS", f"seconds above 0 and at most {LONGEST_SLOW:.0f}", LONGEST_SLOW, "1.5"),),
+        "lognormal": (
+            Amount("MEDIAN", f"a median in seconds above 0 and at most {LONGEST_SLOW:.0f}", LONGEST_SLOW, "1"),
+            Amount("SIGMA", f"a sigma of its logarithm from 0 to {WIDEST:.0f}", WIDEST, "0.5", from_zero=True),
+        ),
+        "failing": (Amount("SHARE", f"a share of the chats {_SHARE}", 1.0, "0.2"),),
+        "capacity": (Amount("SHARE", f"a share of its usual speed {_SHARE}", 1.0, "0.5"),),
+    }
+)
+"""What stands after the names of these faults; after all others nothing does."""
 
 _EVERY_SERVICE = {
     "hang": "accepts and never answers, /health included, until the fault ends; then the waiting requests are dropped",
@@ -46,51 +81,57 @@ MODIFIERS: Mapping[str, Mapping[str, str]] = MappingProxyType(
         "gateway": {"slow": "every answer takes SECONDS longer"},
         "switch": {
             "slow": "every chat blocks the switch for SECONDS, /health included",
+            "lognormal": "every chat takes a drawn time longer, lognormal, beside the others: a model behind an API",
+            "failing": "that share of the chats, drawn, is answered with 503",
+            "capacity": "does what it does one at a time at that share of its speed: 0.5 takes twice as long",
             "unauthorised": "expects another token: everybody gets 401",
             "execute": "the executing lane is on: commands are answered as a shell would, but never run",
         },
         "madre": {
             "slow": "every chat takes SECONDS longer",
+            "lognormal": "every chat takes a drawn time longer, lognormal",
+            "failing": "that share of the chats, drawn, is answered with 500",
+            "capacity": "does her own work, one at a time, at that share of her speed: 0.5 takes twice as long",
             "detached": "does not ask the switch: answers with its own text in about 60 ms",
         },
     }
 )
 OK = "ok"
-LONGEST_SLOW = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One line of the grammar. ``fault`` is ``ok`` to clear all; ``seconds`` is set for ``slow`` only."""
+    """One line of the grammar. ``fault`` is ``ok`` to clear all; ``amounts`` are the numbers that ``AMOUNTS`` says it needs."""
 
     service: str
     fault: str
-    seconds: float = 0.0
+    amounts: tuple[float, ...] = ()
 
 
 def known(service: str) -> tuple[str, ...]:
     """The faults of a service as they are written."""
-    names = (*BEHAVIOURS[service], *MODIFIERS[service])
-    return tuple("slow:SECONDS" if name == "slow" else name for name in names)
+    return tuple(written(name) for name in (*BEHAVIOURS[service], *MODIFIERS[service]))
+
+
+def written(name: str) -> str:
+    """A fault with what it needs: ``slow:SECONDS``."""
+    return ":".join((name, *(amount.name for amount in AMOUNTS.get(name, ()))))
 
 
 def catalogue() -> dict[str, dict[str, str]]:
-    """What exists and what it does, for people."""
-    return {service: {**BEHAVIOURS[service], **MODIFIERS[service]} for service in SERVICES}
+    """What exists, as it is written, and what it does, for people."""
+    known_faults = {service: {**BEHAVIOURS[service], **MODIFIERS[service]} for service in SERVICES}
+    return {service: {written(name): does for name, does in faults.items()} for service, faults in known_faults.items()}
 
 
 def order(service: str, fault: str) -> Order:
     """``("switch", "slow:1.5")`` → an order; ValueError says what exists."""
     if service not in SERVICES:
         raise ValueError(f"no service {service!r}; there are: {', '.join(SERVICES)}")
-    name, separator, amount = fault.strip().replace("=", ":", 1).partition(":")
+    name, separator, rest = fault.strip().replace("=", ":", 1).partition(":")
     if name not in BEHAVIOURS[service] and name not in MODIFIERS[service] and name != OK:
         raise ValueError(f"{service} has no fault {name!r}; it has: {', '.join(known(service))}, or ok to clear")
-    if name != "slow":
-        if separator:
-            raise ValueError(f"{name} takes no seconds, only slow:SECONDS does")
-        return Order(service, name)
-    return Order(service, name, _seconds(amount))
+    return Order(service, name, _amounts(name, rest if separator else None))
 
 
 def parse(text: str) -> Order:
@@ -101,25 +142,34 @@ def parse(text: str) -> Order:
     return order(service.strip(), fault)
 
 
-def _seconds(amount: str) -> float:
+def _amounts(name: str, rest: str | None) -> tuple[float, ...]:
+    """The numbers of ``rest``; None: nothing stood there."""
+    wanted = AMOUNTS.get(name, ())
+    if not wanted and rest is not None:
+        raise ValueError(f"nothing stands after {name}; numbers do after {', '.join(map(written, AMOUNTS))}")
+    numbers = tuple(_number(part) for part in rest.split(":")) if rest is not None else ()
+    if len(numbers) != len(wanted) or not all(amount.takes(n) for amount, n in zip(wanted, numbers, strict=True)):
+        example = ":".join((name, *(amount.example for amount in wanted)))
+        needs = " and ".join(amount.said for amount in wanted)
+        raise ValueError(f"{name} needs {needs}, for example {example}, not {rest or ''!r}")
+    return numbers
+
+
+def _number(text: str) -> float:
     try:
-        seconds = float(amount)
+        return float(text)
     except ValueError:
-        seconds = math.nan
-    if not 0 < seconds <= LONGEST_SLOW:
-        raise ValueError(
-            f"slow needs seconds above 0 and at most {LONGEST_SLOW:.0f}, for example slow:1.5, not {amount!r}"
-        )
-    return seconds
+        return math.nan
 
 
 class Faults:
-    """The faults of one service that are on now."""
+    """The faults of one service that are on now, and what they draw."""
 
-    def __init__(self, service: str) -> None:
+    def __init__(self, service: str, seed: int = 0) -> None:
         self.service = service
         self.behaviour: str | None = None
-        self._modifiers: dict[str, float] = {}
+        self._luck = Luck(seed, service)
+        self._modifiers: dict[str, tuple[float, ...]] = {}
         self._moved = asyncio.Event()
 
     def take(self, wanted: Order) -> None:
@@ -129,7 +179,7 @@ class Faults:
         elif wanted.fault in BEHAVIOURS[self.service]:
             self.behaviour = wanted.fault
         else:
-            self._modifiers[wanted.fault] = wanted.seconds
+            self._modifiers[wanted.fault] = wanted.amounts
         self._moved.set()
         self._moved = asyncio.Event()
 
@@ -142,9 +192,27 @@ class Faults:
 
     @property
     def slow(self) -> float:
-        return self._modifiers.get("slow", 0.0)
+        """Seconds that ``slow`` adds."""
+        return self._modifiers.get("slow", (0.0,))[0]
+
+    @property
+    def capacity(self) -> float:
+        """The share of its speed at which the service works, above 0 and at most 1."""
+        return self._modifiers.get("capacity", (1.0,))[0]
+
+    def draw_seconds(self) -> float:
+        """How much longer this chat takes: drawn anew each time it is asked for."""
+        amounts = self._modifiers.get("lognormal")
+        return self._luck.takes(*amounts) if amounts else 0.0
+
+    def draw_failure(self) -> bool:
+        """Whether this chat fails: drawn anew each time it is asked for."""
+        amounts = self._modifiers.get("failing")
+        return self._luck.fails(*amounts) if amounts else False
 
     def names(self) -> list[str]:
         """As they would be written in an order."""
         behaviour = [self.behaviour] if self.behaviour else []
-        return behaviour + [f"{name}:{value:g}" if name == "slow" else name for name, value in self._modifiers.items()]
+        return behaviour + [
+            ":".join((name, *(f"{number:g}" for number in numbers))) for name, numbers in self._modifiers.items()
+        ]

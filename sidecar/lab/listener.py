@@ -29,6 +29,7 @@ logger = logging.getLogger(__name__)
 LOOPBACK = "127.0.0.1"
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - only where the caller asks for it
 KEEP_ALIVE = 5.0
+ACCEPTING = 3  # turns of the event loop from an accepted connection to its protocol
 MOST_COUNTED = 1000  # different requests; further ones are counted together
 HEADER_LIMIT = 128 * 1024  # 70 kB header fields were seen to pass
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"})
@@ -100,9 +101,7 @@ class Listener:
     async def close(self) -> None:
         """At once: whatever is being served is cancelled, hung or not."""
         self._closing = True
-        if self._listening is not None:
-            self._listening.close()
-            self._listening = None
+        await self._end_listening()
         if self._place is not None:
             self._place.close()
             self._place = None
@@ -115,11 +114,22 @@ class Listener:
 
     async def _refuse(self) -> None:
         """A bound socket that does not listen refuses connections and keeps the port for the way back."""
-        if self._listening is not None:
-            self._listening.close()
-            self._listening = None
+        await self._end_listening()
         await self._drop()
         self._place = await _bind(self.address)
+
+    async def _end_listening(self) -> None:
+        """Nobody is accepted any more, and who was is let in first: asyncio leaves open, and forgets, a connection that it only comes to
+        when its server is closed.
+        """
+        listening, self._listening = self._listening, None
+        if listening is None:
+            return
+        for place in listening.sockets:
+            asyncio.get_running_loop().remove_reader(place.fileno())
+        for _ in range(ACCEPTING):
+            await asyncio.sleep(0)
+        listening.close()
 
     async def _drop(self) -> None:
         """Every connection and all work, as when a process dies."""

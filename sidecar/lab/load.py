@@ -1,16 +1,19 @@
-"""Chats at a fixed rate, whatever the answers do: an open-loop load for demos and acceptance tests.
+"""Chats at given times, whatever the answers do: an open-loop load for demos, benchmarks and acceptance tests.
 
-Arrivals are regular and never wait for earlier answers, so a slow target is seen as the clients of a real system
-would see it. Each chat has its own session; the gateway's limit of ten per minute never interferes.
+Arrivals never wait for earlier answers, so a slow target is seen as the clients of a real system would see it. They are regular, or a
+Poisson process drawn from a seed, as people who know nothing of each other come. Each chat has its own session; the gateway's limit of ten
+per minute never interferes.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from random import Random
 from typing import Any, NamedTuple
 
 import aiohttp
@@ -20,8 +23,8 @@ LONGEST = 3600.0
 
 
 class ChatRecord(NamedTuple):
-    """One chat. ``start`` is its offset in seconds from the first; ``status`` is 0 if no answer came, and ``reason``
-    then names the trouble.
+    """One chat. ``start`` is when it was sent, in seconds from the beginning of the load; ``status`` is 0 if no answer came, and
+    ``reason`` then names the trouble.
     """
 
     start: float
@@ -43,7 +46,31 @@ async def chat_load(
     path: str = "/operator/api/chat",
 ) -> list[ChatRecord]:
     """Sends ``rate`` chats per second for ``seconds``; returns all records in the order of their start."""
-    count = _count(rate, seconds)
+    offsets = [number / rate for number in range(_count(rate, seconds))]
+    return await chats_at(url, token, offsets, message=message, timeout=timeout, path=path)
+
+
+def poisson(seed: int, rate: float, count: int) -> list[float]:
+    """The first ``count`` arrivals, in seconds from 0, of a Poisson process with ``rate`` arrivals a second."""
+    if rate <= 0 or not 0 < count <= MOST_CALLS:
+        raise ValueError(f"rate must be above 0 and count above 0 and at most {MOST_CALLS}")
+    random = Random(seed)  # noqa: S311 - nothing here is a secret
+    return list(itertools.accumulate(random.expovariate(rate) for _ in range(count)))
+
+
+async def chats_at(
+    url: str,
+    token: str,
+    offsets: Sequence[float],
+    *,
+    message: str = "hola",
+    timeout: float = 30.0,  # noqa: ASYNC109  the client's patience is what is measured
+    path: str = "/operator/api/chat",
+) -> list[ChatRecord]:
+    """Sends a chat at each of ``offsets``, seconds from now, rising; returns all records in that order.
+
+    How late the load itself was is ``start`` less the offset.
+    """
     connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=4.0)  # below the five seconds of the other side
     async with aiohttp.ClientSession(
         connector=connector,
@@ -54,8 +81,8 @@ async def chat_load(
         began = time.perf_counter()
         tasks = []
         async with asyncio.TaskGroup() as group:
-            for number in range(count):
-                await asyncio.sleep(max(0.0, began + number / rate - time.perf_counter()))
+            for offset in offsets:
+                await asyncio.sleep(max(0.0, began + offset - time.perf_counter()))
                 tasks.append(group.create_task(_chat(session, url.rstrip("/") + path, message, began)))
     return [task.result() for task in tasks]
 

@@ -86,7 +86,9 @@ class Madre:
         if self._faults.behaviour == "500":
             return server_error()
         request = check(read(ask.body, ask.header("content-type")), ChatRequest)
-        await self._pace.sleep(self._faults.slow)
+        await self._pace.sleep(self._faults.slow + self._faults.draw_seconds())
+        if self._faults.draw_failure():
+            return server_error()
         refused = _unspeakable(request.message)
         return refused if refused is not None else as_json(await self._planned(request))
 
@@ -131,7 +133,7 @@ class Madre:
     async def _busy(self, seconds: float) -> None:
         """Work on the database: one at a time, whoever else waits."""
         async with self._work:
-            await self._pace.sleep(seconds)
+            await self._pace.sleep(seconds / self._faults.capacity)
 
 
 def _answer(

@@ -75,8 +75,9 @@ class Switch:
 
     async def _chat(self, ask: Ask) -> web.StreamResponse:
         request = check(read(ask.body, ask.header("content-type")), SwitchRequest)
+        await self._pace.sleep(self._faults.draw_seconds())
         async with self._turn:
-            await self._pace.sleep(CHAT_WORK + self._faults.slow)
+            await self._pace.sleep(self._work)
             broken = await self._misbehaviour(ask)
             return broken if broken is not None else as_json(await self._judged(request))
 
@@ -84,8 +85,9 @@ class Switch:
         """The other way in, which queues a job as well: madre and the gateway's older pipeline use it."""
         payload = read(ask.body, ask.header("content-type"))
         prompt = str(payload.get("prompt", "")) if isinstance(payload, dict) else ""
+        await self._pace.sleep(self._faults.draw_seconds())
         async with self._turn:
-            await self._pace.sleep(CHAT_WORK + self._faults.slow)
+            await self._pace.sleep(self._work)
             broken = await self._misbehaviour(ask)
             if broken is not None:
                 return broken
@@ -95,7 +97,14 @@ class Switch:
             answer = {"status": "queued", "model": "general-7b", "queue_size": 1, "task_queue_id": next(self._jobs)}
             return as_json({**answer, "reply": reply})
 
+    @property
+    def _work(self) -> float:
+        """Seconds in which a chat blocks it."""
+        return (CHAT_WORK + self._faults.slow) / self._faults.capacity
+
     async def _misbehaviour(self, ask: Ask) -> web.StreamResponse | None:
+        if self._faults.draw_failure():
+            return detail(503, "Service Unavailable")
         match self._faults.behaviour:
             case "500":
                 return server_error()

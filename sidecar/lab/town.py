@@ -16,6 +16,7 @@ from sidecar.lab.control import Control
 from sidecar.lab.faults import SERVICES, Faults, Order, order, parse
 from sidecar.lab.gateway import Gateway
 from sidecar.lab.listener import LOOPBACK, App, Listener
+from sidecar.lab.luck import new_seed
 from sidecar.lab.madre import Madre
 from sidecar.lab.pace import Pace
 from sidecar.lab.switch import Switch
@@ -26,7 +27,8 @@ DEFAULT_TOKEN = "vx11-local-token"  # noqa: S105  the one every compose file of 
 class Lab:
     """Ports of 0 are chosen by the system. ``tempo`` scales every wait of the lab: 0.01 is a hundred times faster.
 
-    ``faults`` are those that are on from the start, as they are written on a command line: ``switch=hang``. ``host`` is an IPv4
+    ``faults`` are those that are on from the start, as they are written on a command line: ``switch=hang``. ``seed`` decides what they draw
+    (``luck``); chosen where it is not given, and then told by ``lab.seed`` and the control port. ``host`` is an IPv4
     address of this machine; everybody who reaches it may use and break the lab. Entering raises OSError for an address that cannot be
     had, with the name of the service as its file name.
     """
@@ -42,15 +44,17 @@ class Lab:
         token: str = DEFAULT_TOKEN,
         tempo: float = 1.0,
         faults: tuple[str, ...] = (),
+        seed: int | None = None,
     ) -> None:
         self.token = token
+        self.seed = new_seed() if seed is None else seed
         self.pace = Pace(tempo)
         self._host = host
         self._ports = {"gateway": gateway_port, "switch": switch_port, "madre": madre_port}
         self._control_port = control_port
         self._first = tuple(parse(text) for text in faults)
         self._urls: dict[str, str] = {}
-        self._faults: dict[str, Faults] = {}
+        self._faults = {name: Faults(name, self.seed) for name in SERVICES}
         self._listeners: dict[str, Listener] = {}
         self._exit = contextlib.AsyncExitStack()
 
@@ -67,7 +71,7 @@ class Lab:
 
     async def _start(self, stack: contextlib.AsyncExitStack) -> None:
         caller = Caller(self.pace, await stack.enter_async_context(session()), self.token)
-        faults = self._faults = {name: Faults(name) for name in SERVICES}
+        faults = self._faults
         self.switch = Switch(self.pace, faults["switch"], self.token)
         self.madre = Madre(self.pace, faults["madre"], self.token, caller, self._urls)
         self.gateway = Gateway(self.pace, faults["gateway"], self.token, caller, self._urls)
@@ -158,6 +162,7 @@ class Lab:
         executed = len(self.switch.executed)
         return {
             "tempo": self.pace.tempo,
+            "seed": self.seed,
             "services": services,
             "madre_rows": rows,
             "power": power,

@@ -1,4 +1,8 @@
-"""A journal of live traffic, with everything that can happen to it, is decided again exactly as it was: every fact, to the last bit."""
+"""A journal of live traffic, with everything that can happen to it, is decided again exactly as it was: every fact, to the last bit.
+
+The long form records at least fifty thousand calls, in some six minutes. Clients and lab follow a seed that is drawn and printed; what the machine
+does meanwhile does not.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +19,7 @@ from typing import Any, NamedTuple
 
 import aiohttp
 import pytest
+import uvloop
 
 from sidecar.core.fact import (
     AttemptEnded,
@@ -40,6 +45,8 @@ from sidecar.edge.outlets.journal import Journal
 from sidecar.edge.outlets.log import Logging
 from sidecar.edge.reload import Source
 from sidecar.edge.settings import renew, resolve
+from sidecar.lab.answers import RefusedError
+from sidecar.lab.luck import new_seed
 from sidecar.lab.power import WindowRequest
 from sidecar.lab.town import DEFAULT_TOKEN, Lab
 from sidecar.policy.load import Loaded, parse
@@ -52,8 +59,15 @@ RATE = 150.0  # chats a second
 BURSTS = (1, 1, 2, 1, 1, 1, 24, 1, 1, 2, 1, 1, 24, 1, 1, 1, 2)  # chats that come at once, in each scene
 PER_SCENE = sum(BURSTS)
 FURTHER_ROUNDS = 4
+SHORT, LONG = (
+    1,
+    45,
+)  # rounds; of the second come 50,000 calls even where one client in fifty leaves before its chat is read
+MANY = 50_000
 ADMIN_TOKEN = "an-admin-token"
 ENVIRON = {LINK: DEFAULT_TOKEN, "VX11_SIDECAR_ADMIN_TOKEN": ADMIN_TOKEN}
+MOST_AT_ONCE = 96  # clients
+LATEST = 0.1  # seconds by which the load may be behind its pace and make up for it
 LEAVING, IMPATIENT = 0.2, 0.2  # shares of the clients
 
 TIGHT = """
@@ -65,9 +79,9 @@ targets:
   - {name: local}
 timeouts: {attempt: 200ms}
 retry: {max_attempts: 2, backoff: {base: 5ms, max: 20ms}}
-retry_budget: {ratio: 30%, burst: 5}
+retry_budget: {ratio: 30%, burst: 3}
 breaker: {consecutive: 12, failure_rate: 90%, open: {base: 120ms, max: 300ms}}
-journal: {max_file: 64KiB, keep: 1000}
+journal: {max_file: 64KiB, keep: 10000}
 """
 RATES = """
 dormant: {mode: obey, poll: 20ms}
@@ -83,7 +97,7 @@ breaker:
   open: {base: 300ms, max: 400ms, jitter: 0.2}
   half_open: {permits: 2, close_after: 3}
 limiter: {max_concurrent: 8, queue: 2, queue_timeout: 25ms}
-journal: {max_file: 64KiB, keep: 1000}
+journal: {max_file: 64KiB, keep: 10000}
 """
 MADRE_FIRST = """
 dormant: {mode: ignore, poll: 20ms}
@@ -93,7 +107,7 @@ timeouts: {attempt: 250ms, connect: 50ms}
 retry_budget: {ratio: 0%, burst: 1}
 breaker: {consecutive: 4, open: {base: 80ms, max: 200ms}, half_open: {close_after: 1}}
 fallback: {local: error}
-journal: {max_file: 64KiB, keep: 1000}
+journal: {max_file: 64KiB, keep: 10000}
 """
 
 DECIDED = (
@@ -124,13 +138,19 @@ class Town(Standing):
 
     async def open_window(self) -> None:
         """While the breaker is open, to be told that it need not wait. At madre herself: she may be hung just then."""
-        await self.metrics_when(lambda scrape: scrape.breaker("switch") == "open")
-        self.lab.madre.power.open(WindowRequest(services=["switch"], mode="hold"))
+        await self._tripped()
+        with contextlib.suppress(RefusedError):  # it is open
+            self.lab.madre.power.open(WindowRequest(services=["switch"], mode="hold"))
 
     async def close_window(self) -> None:
         """Where this is obeyed nobody asks from now on, and an open breaker stays open."""
-        await self.metrics_when(lambda scrape: scrape.breaker("switch") == "open")
+        await self._tripped()
         self.lab.madre.power.close()
+
+    async def _tripped(self) -> None:
+        """Until the switch's breaker is open, or the scene is over: on a busy machine it may not come to that, and another round does."""
+        with contextlib.suppress(TimeoutError):
+            await self.metrics_when(lambda scrape: scrape.breaker("switch") == "open", within=PER_SCENE / RATE)
 
     async def client(self, luck: random.Random) -> int:
         """One chat by somebody; its status, 0 if its client left."""
@@ -174,6 +194,7 @@ SCENES: Sequence[Order] = (
     faults("switch=503", "madre=detached"),  # retries, until the budget is empty
     faults(),
     faults("switch=slow:0.5"),  # 25 ms each, one after the other: a queue, and more than it holds
+    faults("switch=lognormal:1:1", "switch=failing:0.2", "madre=lognormal:1:1", "madre=failing:0.2", "madre=detached"),
     faults("switch=hang", "madre=detached"),  # trips, probes that fail
     faults("switch=refuse"),  # explained by the power state
     faults("switch=error", "madre=waiting"),
@@ -197,10 +218,11 @@ class Recorded(NamedTuple):
     statuses: Counter[int]
     most_in_flight: int
     rounds: int
+    seconds: float
 
 
 @contextlib.asynccontextmanager
-async def town(directory: Path) -> AsyncIterator[Town]:
+async def town(directory: Path, seed: int) -> AsyncIterator[Town]:
     policies = {
         name: parse(text, f"{name}.yaml")
         for name, text in (("tight", TIGHT), ("rates", RATES), ("madre first", MADRE_FIRST))
@@ -209,7 +231,7 @@ async def town(directory: Path) -> AsyncIterator[Town]:
     connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=4.0)
     try:
         async with (
-            Lab(tempo=0.05) as lab,
+            Lab(tempo=0.05, seed=seed) as lab,
             aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar()) as session,
         ):
             places = {"gateway": lab.gateway_url, "switch": lab.switch_url, "madre": lab.madre_url}
@@ -228,23 +250,32 @@ async def town(directory: Path) -> AsyncIterator[Town]:
 
 
 async def played(stands: Town, chat: Callable[[Town], Awaitable[None]]) -> None:
-    """All scenes once, and every chat to its end."""
+    """All scenes once, and every chat to its end. Where the machine cannot keep the pace, the load waits for it."""
     due = time.perf_counter()
+    places = asyncio.Semaphore(MOST_AT_ONCE)
+
+    async def seated() -> None:
+        try:
+            await chat(stands)
+        finally:
+            places.release()
+
     async with asyncio.TaskGroup() as group:
         for scene in SCENES:
             group.create_task(_done(scene(stands)))
             for burst in BURSTS:
-                due += burst / RATE
-                await asyncio.sleep(max(due - time.perf_counter(), 0.0))  # the load has this pace
+                due = max(due, time.perf_counter() - LATEST) + burst / RATE
+                await asyncio.sleep(max(due - time.perf_counter(), 0.0))
                 for _ in range(burst):
-                    group.create_task(_done(chat(stands)))
+                    await places.acquire()
+                    group.create_task(seated())
 
 
 async def _done(work: Awaitable[None]) -> None:
     await work
 
 
-async def recorded(directory: Path, rounds: int, monkeypatch: pytest.MonkeyPatch) -> Recorded:
+async def recorded(directory: Path, rounds: int, seed: int, monkeypatch: pytest.MonkeyPatch) -> Recorded:
     """``rounds`` times all scenes, with clients that come at their rate whatever happens to those before them.
 
     Further rounds until everything has occurred that must: on a busy machine a scene may be over before it has had its effect.
@@ -253,11 +284,13 @@ async def recorded(directory: Path, rounds: int, monkeypatch: pytest.MonkeyPatch
 
     class Overheard(Journal):
         def __call__(self, fact: Fact) -> None:
-            facts.append(fact)
+            if isinstance(fact, DECIDED):
+                facts.append(fact)
             super().__call__(fact)
 
     monkeypatch.setattr(app_module, "Journal", Overheard)
-    luck = random.Random(20)
+    luck = random.Random(seed)
+    began = time.perf_counter()
     statuses: Counter[int] = Counter()
     under_way = most = 0
 
@@ -268,14 +301,29 @@ async def recorded(directory: Path, rounds: int, monkeypatch: pytest.MonkeyPatch
         statuses[await stands.client(luck)] += 1
         under_way -= 1
 
-    async with town(directory) as stands:
+    async with town(directory, seed) as stands:
         done = 0
         while done < rounds or (missing(facts) and done < rounds + FURTHER_ROUNDS):
             await played(stands, chat)
             done += 1
         scrape = await stands.metrics()
     assert scrape.total("journal_dropped_total") == 0
-    return Recorded(directory, [fact for fact in facts if isinstance(fact, DECIDED)], statuses, most, done)
+    return Recorded(directory, facts, statuses, most, done, time.perf_counter() - began)
+
+
+class Again:
+    """Takes the facts of a replay, one after the other, and holds them against those that were live. Neither list is held twice."""
+
+    def __init__(self, live: Sequence[Fact]) -> None:
+        self._live = live
+        self.number = 0
+        self.first_difference: tuple[Fact | None, Fact] | None = None
+
+    def __call__(self, fact: Fact) -> None:
+        was = self._live[self.number] if self.number < len(self._live) else None
+        self.number += 1
+        if fact != was and self.first_difference is None:
+            self.first_difference = (was, fact)
 
 
 def occurrences(facts: list[Fact]) -> Counter[str]:
@@ -322,24 +370,31 @@ def missing(facts: list[Fact]) -> list[str]:
     return [what for what in MUST_OCCUR if not count[what]]
 
 
-@pytest.mark.parametrize("rounds", [pytest.param(1, id="short"), pytest.param(5, id="full", marks=pytest.mark.slow)])
-async def test_live_traffic_is_decided_again_exactly_as_it_was(
+@pytest.mark.parametrize(
+    "rounds", [pytest.param(SHORT, id="short"), pytest.param(LONG, id="long", marks=pytest.mark.slow)]
+)
+def test_live_traffic_is_decided_again_exactly_as_it_was(
     rounds: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spawn: Spawn, figures: list[str]
 ) -> None:
-    live = await recorded(tmp_path / "journal", rounds, monkeypatch)
-    rounds = live.rounds
+    seed = new_seed()
+    print(f"seed {seed}")
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:  # as the process has it
+        live = runner.run(recorded(tmp_path / "journal", rounds, seed, monkeypatch))
+    wanted, rounds = rounds, live.rounds
     calls = len(SCENES) * rounds * PER_SCENE
     assert live.statuses.total() == calls
     assert set(live.statuses) == {0, 200, 503}
 
     [run] = read_journals([live.directory])
-    again: list[Fact] = []
-    fidelity = ExactReplay(run, again.append).run()
+    again = Again(live.facts)
+    fidelity = ExactReplay(run, again).run()
     assert (fidelity.differing, fidelity.examples, fidelity.incomparable, fidelity.unfinished) == (0, (), 0, 0)
     assert fidelity.calls == sum(isinstance(fact, CallBegan) for fact in live.facts)
     assert fidelity.calls >= calls * 0.95  # some clients left before their chat was read
+    assert wanted == SHORT or fidelity.calls >= MANY
     assert (run.skipped, run.messages) == (0, [])
-    assert again == live.facts
+    assert again.first_difference is None
+    assert again.number == len(live.facts)
     files = len(list(live.directory.iterdir()))
     assert files >= 5
 
@@ -350,13 +405,18 @@ async def test_live_traffic_is_decided_again_exactly_as_it_was(
     assert live.most_in_flight >= 20
 
     command = spawn("replay", str(live.directory), "--output", "json")
-    assert command.ended(60.0) == 0
+    assert command.ended(60 + calls / 200) == 0
     said = json.loads(command.stdout)["fidelity"]
-    assert said == {"calls": fidelity.calls, "same": fidelity.calls, "differing": 0, "unfinished": 0, "examples": []}
+    same = {"calls": fidelity.calls, "same": fidelity.calls, "differing": 0, "unfinished": 0, "examples": []}
+    assert same.items() <= said.items()
     trips = sum(n for what, n in count.items() if what.startswith("breaker open"))
+    ended = ", ".join(
+        f"{n} {what.removeprefix('outcome ')}" for what, n in count.most_common() if what.startswith("outcome ")
+    )
     figures.append(
-        f"exactness, {rounds} x {len(SCENES)} scenes: {fidelity.calls} live calls in {files} journal files, {fidelity.differing} differ, "
-        f"all {len(again)} facts the same; up to {live.most_in_flight} in flight, {count['queued']} queued, {count['refused: limited']} shed, "
-        f"{count['retries']} retries, {count['retry denied: budget']} denied by the budget, {trips} trips, "
-        f"{count['breaker closed: recovered']} recoveries, {live.statuses[0]} clients left"
+        f"exactness, seed {seed}, {rounds} x {len(SCENES)} scenes in {live.seconds:.0f} s: {fidelity.calls} live calls in {files} journal "
+        f"files, {fidelity.differing} differ, all {again.number} facts the same; {count['PolicyAdopted'] - 1} reloads, "
+        f"{count['Overridden']} overrides and ends of them, {count['DormancyHeard']} power states heard; up to {live.most_in_flight} in flight, "
+        f"{count['queued']} queued, {count['refused: limited']} shed, {count['retries']} retries, {count['retry denied: budget']} denied by the "
+        f"budget, {trips} trips, {count['breaker closed: recovered']} recoveries, {live.statuses[0]} clients left; attempts ended: {ended}"
     )

@@ -24,11 +24,12 @@ def free():
 
 def test_the_services_run_without_a_sidecar_on_the_ports_they_were_given(free, tmp_path):
     gateway, switch = free
-    chosen = ("--gateway-port", str(gateway), "--switch-port", str(switch), "--control", "0")
+    chosen = ("--gateway-port", str(gateway), "--switch-port", str(switch), "--control", "0", "--seed", "7")
     with Process("lab", "--only-services", *chosen, errors=tmp_path / "lab-stderr") as lab:
         said = lab.ready()
         assert said.pop("event") == "ready"
-        assert set(said) == {"gateway", "switch", "madre", "control"}
+        assert set(said) == {"gateway", "switch", "madre", "control", "seed"}
+        assert said["seed"] == 7
         assert (said["gateway"], said["switch"]) == (f"http://127.0.0.1:{gateway}", f"http://127.0.0.1:{switch}")
         flags = [part for name in ("gateway", "switch", "madre") for part in (f"--{name}", said[name])]
         ports = ("--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0")
@@ -57,6 +58,8 @@ def test_the_services_end_when_the_seconds_are_over(tmp_path):
     [
         (["--host", "localhost"], "'localhost' is no IPv4 address, as 127.0.0.1 and 0.0.0.0 are"),
         (["--host", "::1"], "'::1' is no IPv4 address"),
+        (["--seed", "-1"], "'-1' is no seed: write a whole number from 0 to 4294967295"),
+        (["--seed", "4294967296"], "'4294967296' is no seed"),
         (["--host", "192.0.2.1"], "--host 192.0.2.1: Cannot assign requested address"),
         (["--madre-port", "70000"], "'70000' is no port"),
     ],

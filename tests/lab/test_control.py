@@ -16,6 +16,8 @@ async def test_state(lab: Lab, http: Client) -> None:
     assert answer.json["services"]["switch"]["faults"] == []
     assert answer.json["power"]["policy"] == "solo_madre"
     assert "hang" in answer.json["known_faults"]["switch"]
+    assert "lognormal:MEDIAN:SIGMA" in answer.json["known_faults"]["switch"]
+    assert answer.json["seed"] == lab.seed
     assert lab.token not in answer.text
 
 
@@ -37,8 +39,13 @@ async def test_a_fault_as_json_or_form(lab: Lab, http: Client, sent: Any) -> Non
 async def test_a_fault_by_path_and_back(lab: Lab, http: Client) -> None:
     assert (await http.post(lab.control_url + "/fault/switch/slow:1.5")).status == 200
     assert (await http.post(lab.control_url + "/fault/switch/refuse")).status == 200
+    assert (await http.post(lab.control_url + "/fault/switch/lognormal:1:0.5")).status == 200
     assert (await http.post(lab.control_url + "/fault/madre/detached")).status == 200
-    assert lab.faults() == {"gateway": [], "switch": ["refuse", "slow:1.5"], "madre": ["detached"]}
+    assert lab.faults() == {
+        "gateway": [],
+        "switch": ["refuse", "slow:1.5", "lognormal:1:0.5"],
+        "madre": ["detached"],
+    }
     assert (await http.ask("DELETE", lab.control_url + "/fault/switch")).status == 200
     assert lab.faults() == {"gateway": [], "switch": [], "madre": ["detached"]}
     assert (await http.ask("DELETE", lab.control_url + "/fault")).status == 200
@@ -56,6 +63,8 @@ async def test_a_fault_by_path_and_back(lab: Lab, http: Client) -> None:
         ("POST", "/fault", {}),
         ("POST", "/fault/hermes/hang", {}),
         ("POST", "/fault/switch/slow", {}),
+        ("POST", "/fault/switch/lognormal:1", {}),
+        ("POST", "/fault/switch/failing:2", {}),
         ("DELETE", "/fault/hermes", {}),
     ],
 )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import statistics
 
 import pytest
 
@@ -14,8 +16,12 @@ from sidecar.lab.faults import Faults, Order, catalogue, parse
     [
         ("switch=hang", Order("switch", "hang")),
         (" madre = detached ", Order("madre", "detached")),
-        ("switch=slow:1.5", Order("switch", "slow", 1.5)),
-        ("gateway=slow=2", Order("gateway", "slow", 2.0)),
+        ("switch=slow:1.5", Order("switch", "slow", (1.5,))),
+        ("gateway=slow=2", Order("gateway", "slow", (2.0,))),
+        ("switch=lognormal:1:0.5", Order("switch", "lognormal", (1.0, 0.5))),
+        ("madre=lognormal=3:0", Order("madre", "lognormal", (3.0, 0.0))),
+        ("switch=failing:0.25", Order("switch", "failing", (0.25,))),
+        ("madre=capacity:0.5", Order("madre", "capacity", (0.5,))),
         ("switch=ok", Order("switch", "ok")),
         ("switch=503", Order("switch", "503")),
     ],
@@ -38,7 +44,25 @@ def test_orders(text: str, wanted: Order) -> None:
         ("switch=slow:-1", "slow needs seconds"),
         ("switch=slow:nan", "slow needs seconds"),
         ("switch=slow:inf", "slow needs seconds"),
-        ("switch=hang:3", "takes no seconds"),
+        ("switch=slow:1:2", "for example slow:1.5, not '1:2'"),
+        (
+            "switch=lognormal",
+            "lognormal needs a median in seconds .* and a sigma .*, for example lognormal:1:0.5, not ''",
+        ),
+        ("switch=lognormal:1", "lognormal needs .* not '1'"),
+        ("switch=lognormal:0:1", "lognormal needs"),
+        ("switch=lognormal:1:-0.1", "lognormal needs"),
+        ("switch=lognormal:1:3.1", "a sigma of its logarithm from 0 to 3"),
+        ("switch=lognormal:1:x", "lognormal needs"),
+        (
+            "switch=failing:0",
+            "failing needs a share of the chats above 0 and at most 1, for example failing:0.2, not '0'",
+        ),
+        ("madre=failing:1.1", "failing needs a share"),
+        ("madre=capacity:0", "capacity needs a share of its usual speed"),
+        ("gateway=failing:0.5", "gateway has no fault 'failing'; it has: hang, refuse, 500, slow:SECONDS, or ok"),
+        ("switch=hang:3", "nothing stands after hang; numbers do after slow:SECONDS, lognormal:MEDIAN:SIGMA, "),
+        ("switch=ok:", "nothing stands after ok"),
     ],
 )
 def test_what_does_not_exist_is_named(text: str, complaint: str) -> None:
@@ -53,9 +77,13 @@ def test_behaviours_replace_each_other_and_modifiers_add_up() -> None:
     assert faults.names() == ["error", "slow:2", "execute"]
     assert faults.slow == 2.0
     assert "execute" in faults
+    for text in ("switch=lognormal:1:0.5", "switch=capacity:0.5", "switch=failing:0.1"):
+        faults.take(parse(text))
+    assert faults.names()[3:] == ["lognormal:1:0.5", "capacity:0.5", "failing:0.1"]
+    assert faults.capacity == 0.5
     faults.take(parse("switch=ok"))
     assert faults.names() == []
-    assert faults.slow == 0.0
+    assert (faults.slow, faults.capacity, faults.draw_seconds(), faults.draw_failure()) == (0.0, 1.0, 0.0, False)
 
 
 async def test_a_change_wakes_who_waits() -> None:
@@ -67,10 +95,37 @@ async def test_a_change_wakes_who_waits() -> None:
     await asyncio.wait_for(waiting, 1)
 
 
+def drawn(service: str, seed: int, *orders: str) -> list[tuple[float, bool]]:
+    faults = Faults(service, seed)
+    for text in orders:
+        faults.take(parse(text))
+    return [(faults.draw_seconds(), faults.draw_failure()) for _ in range(2000)]
+
+
+def test_what_is_drawn_has_the_distribution_that_was_asked_for() -> None:
+    draws = drawn("switch", 7, "switch=lognormal:2:0.5", "switch=failing:0.2")
+    logarithms = [math.log(seconds) for seconds, _ in draws]
+    assert statistics.mean(logarithms) == pytest.approx(math.log(2), abs=0.05)  # four standard errors
+    assert statistics.stdev(logarithms) == pytest.approx(0.5, abs=0.04)
+    assert sum(failed for _, failed in draws) / len(draws) == pytest.approx(0.2, abs=0.04)
+    assert {seconds for seconds, _ in drawn("switch", 7, "switch=lognormal:2:0")} == {2.0}
+
+
+def test_one_seed_draws_the_same_whatever_else_is_on_and_each_service_for_itself() -> None:
+    both = drawn("switch", 7, "switch=lognormal:2:0.5", "switch=failing:0.2")
+    slow, failing = drawn("switch", 7, "switch=lognormal:2:0.5"), drawn("switch", 7, "switch=failing:0.2")
+    assert [seconds for seconds, _ in both] == [seconds for seconds, _ in slow]
+    assert [failed for _, failed in both] == [failed for _, failed in failing]
+    assert drawn("madre", 7, "madre=lognormal:2:0.5") != slow
+    assert drawn("switch", 8, "switch=lognormal:2:0.5") != slow
+
+
 def test_every_fault_is_explained() -> None:
     assert set(catalogue()["switch"]) == {
         "hang", "refuse", "500", "503", "error", "partial", "empty", "html", "reset", "garbage", "huge",
-        "slow", "unauthorised", "execute",
+        "slow:SECONDS", "lognormal:MEDIAN:SIGMA", "failing:SHARE", "capacity:SHARE", "unauthorised", "execute",
     }  # fmt: skip
-    assert set(catalogue()["madre"]) == {"hang", "refuse", "500", "waiting", "error", "slow", "detached"}
-    assert set(catalogue()["gateway"]) == {"hang", "refuse", "500", "slow"}
+    assert set(catalogue()["madre"]) == {
+        "hang", "refuse", "500", "waiting", "error", "slow:SECONDS", "lognormal:MEDIAN:SIGMA", "failing:SHARE", "capacity:SHARE", "detached",
+    }  # fmt: skip
+    assert set(catalogue()["gateway"]) == {"hang", "refuse", "500", "slow:SECONDS"}

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, suppress
 
 import aiohttp
 import pytest
@@ -145,3 +146,34 @@ async def test_the_client_of_a_hung_service_may_leave(lab: Lab, http: Client) ->
         await http.get(lab.switch_url + "/health", timeout=aiohttp.ClientTimeout(total=0.02))
     await lab.clear("switch")
     assert (await http.get(lab.switch_url + "/health")).status == 200
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_connections_accepted_just_before_it_refuses_are_dropped(lab: Lab, turns: int) -> None:
+    place = ("127.0.0.1", int(lab.switch_url.rpartition(":")[2]))
+    with ExitStack() as stack:
+        # Blocking: the kernel connects them before our loop has accepted one.
+        clients = [stack.enter_context(socket.create_connection(place)) for _ in range(5)]
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await lab.fault("switch", "refuse")
+        for client in clients:
+            client.settimeout(5)
+            with suppress(ConnectionError):
+                client.sendall(GET)
+                assert await asyncio.to_thread(client.recv, 100) == b""
+
+
+@pytest.mark.parametrize("turns", range(6))
+@pytest.mark.filterwarnings("error::ResourceWarning")
+async def test_connections_accepted_just_before_it_closes_are_closed(turns: int) -> None:
+    with ExitStack() as stack:
+        async with Lab(tempo=TEMPO) as lab:
+            place = ("127.0.0.1", int(lab.switch_url.rpartition(":")[2]))
+            clients = [stack.enter_context(socket.create_connection(place)) for _ in range(5)]
+            for _ in range(turns):
+                await asyncio.sleep(0)
+        for client in clients:
+            client.settimeout(5)
+            with suppress(ConnectionError):
+                assert await asyncio.to_thread(client.recv, 100) == b""

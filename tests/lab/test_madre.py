@@ -182,3 +182,22 @@ async def test_slow(lab: Lab, http: Client) -> None:
     await lab.fault("madre", "slow:3")
     seconds, _ = await timed(lab, http)
     assert seconds >= 3.0
+
+
+async def test_drawn_times_and_half_of_her_speed(lab: Lab, http: Client) -> None:
+    await lab.fault("madre", "detached")
+    await lab.fault("madre", "lognormal:3:0")
+    seconds, _ = await timed(lab, http)
+    assert seconds >= 3.0
+    await lab.fault("madre", "ok")
+    await lab.fault("madre", "detached")
+    await lab.fault("madre", "capacity:0.05")
+    seconds, _ = await timed(lab, http)
+    assert seconds >= 0.057 / 0.05
+
+
+async def test_a_share_of_the_chats_fails(lab: Lab, http: Client) -> None:
+    await lab.fault("madre", "failing:1")
+    answer = await chat(lab, http)
+    assert (answer.status, answer.text) == (500, "Internal Server Error")
+    assert lab.rows == {}

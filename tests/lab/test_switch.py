@@ -145,6 +145,38 @@ async def test_work_for_a_client_that_left_still_occupies_it(lab: Lab, http: Cli
     assert time.perf_counter() - began >= 10 * TEMPO
 
 
+async def test_drawn_times_pass_beside_each_other(lab: Lab, http: Client) -> None:
+    await lab.fault("switch", "lognormal:5:0")
+    began = time.perf_counter()
+    answers = await asyncio.gather(*(chat(lab, http, "x") for _ in range(5)))
+    seconds = (time.perf_counter() - began) / TEMPO
+    assert all(answer.status == 200 for answer in answers)
+    assert 5 <= seconds < 5 * 5
+    began = time.perf_counter()
+    await http.post(lab.switch_url + "/switch/route-v5", {"prompt": "x"})
+    assert (time.perf_counter() - began) / TEMPO >= 5
+
+
+async def test_half_of_its_speed_takes_twice_as_long(lab: Lab, http: Client) -> None:
+    await lab.fault("switch", "slow:4")
+    await lab.fault("switch", "capacity:0.5")
+    began = time.perf_counter()
+    await asyncio.gather(*(chat(lab, http, "x") for _ in range(2)))
+    assert (time.perf_counter() - began) / TEMPO >= 2 * 8
+
+
+async def test_a_share_of_the_chats_fails(lab: Lab, http: Client) -> None:
+    await lab.fault("switch", "failing:0.3")
+    answers = [await chat(lab, http, "x") for _ in range(100)]
+    failed = sum(answer.status == 503 for answer in answers)
+    assert 10 <= failed <= 50  # four standard errors
+    assert sum(answer.status == 200 for answer in answers) == 100 - failed
+    await lab.fault("switch", "failing:1")
+    assert (await http.post(lab.switch_url + "/switch/route-v5", {"prompt": "x"})).status == 503
+    await lab.clear("switch")
+    assert (await chat(lab, http, "x")).status == 200
+
+
 @pytest.fixture
 def _nothing_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every way of running something ends the test."""

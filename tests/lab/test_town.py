@@ -28,6 +28,18 @@ async def test_a_given_port_and_first_faults(http: Client) -> None:
         assert lab.faults() == {"gateway": [], "switch": ["slow:0.1"], "madre": ["detached"]}
 
 
+async def test_a_seed_that_was_given_or_drawn(http: Client) -> None:
+    drawn = []
+    for _ in range(2):
+        async with Lab(faults=("switch=failing:0.5",), seed=7, tempo=TEMPO) as lab:
+            assert lab.seed == lab.state()["seed"] == 7
+            sent = {"messages": [{"role": "user", "content": "hola"}]}
+            drawn.append([(await http.post(lab.switch_url + "/switch/chat", sent)).status for _ in range(20)])
+    assert drawn[0] == drawn[1]
+    assert set(drawn[0]) == {200, 503}
+    assert Lab().seed != Lab().seed
+
+
 def test_a_first_fault_that_does_not_exist() -> None:
     with pytest.raises(ValueError, match="it has:"):
         Lab(faults=("switch=sulk",))
