@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from sidecar.cli.status_text import clean
+
 Document = Mapping[str, Any]
 
 _OUTCOMES = (
@@ -28,7 +30,7 @@ def text(document: Document) -> list[str]:
         lines.append(f"Made up for {candidate['policy']}: {assumed} of {candidate['figures']['attempts']} attempts")
     if document["assumptions"]:
         lines += ["Taken for granted:", *(f"- {sentence}" for sentence in document["assumptions"])]
-    return lines
+    return [clean(line) for line in lines]
 
 
 def _exactness(document: Document) -> Iterator[str]:

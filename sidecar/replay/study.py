@@ -6,15 +6,15 @@ drawn several times (``repeats``) where the journal is short: what had to be mad
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sidecar.core.draw import draw
 from sidecar.core.engine import Engine
 from sidecar.core.fact import DormancyHeard, Emit, Fact, Overridden
 from sidecar.policy.load import Loaded
-from sidecar.replay.column import Column, Comparison, Difference
+from sidecar.replay.column import Column, Comparison, Difference, Interval
 from sidecar.replay.exact import MOST_DIFFERING, ExactReplay, Fidelity
 from sidecar.replay.figures.assumptions import assumptions
 from sidecar.replay.figures.intervals import CONFIDENCE, Resampled, blocks_of
@@ -150,12 +150,12 @@ def compare(
 
 
 def _column(trials: Sequence[Trial], doubt: Resampled, *, recorded: bool) -> Column:
-    first = trials[0]
+    first, figures = trials[0], _pooled(trials)
     return Column(
         name=first.source,
         revision=first.revision,
-        figures=_pooled(trials),
-        intervals=doubt.intervals(),
+        figures=figures,
+        intervals=_around(figures, doubt.intervals()),
         latencies=first.summary.latencies(),
         slices=first.summary.slices(),
         held={target: tuple(held) for target, held in sorted(first.summary.held.items())},
@@ -163,7 +163,16 @@ def _column(trials: Sequence[Trial], doubt: Resampled, *, recorded: bool) -> Col
     )
 
 
-def _pooled(trials: Sequence[Trial]) -> dict[str, object]:
+def _around(figures: Mapping[str, Any], intervals: Mapping[str, Interval]) -> dict[str, Interval]:
+    """Intervals are read from histograms, figures are exact: where one lies a step beside its interval, the interval takes it in."""
+    found = {}
+    for name, (low, high) in intervals.items():
+        figure = figures[name] if name in figures else figures["latency_seconds"][name]
+        found[name] = Interval(min(low, figure), max(high, figure))
+    return found
+
+
+def _pooled(trials: Sequence[Trial]) -> dict[str, Any]:
     """Figures of the first draw, but for shares and quantiles: their mean over all draws."""
     each = [one.summary.figures() for one in trials]
     figures = dict(each[0])

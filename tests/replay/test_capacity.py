@@ -11,7 +11,7 @@ from sidecar.replay.record import Attempted
 from sidecar.replay.simulate import TIMED_OUT
 from sidecar.replay.world import GOOD
 from sidecar.replay.worlds import capacity as module
-from sidecar.replay.worlds.capacity import FEWEST, Usual, servers_of, worked
+from sidecar.replay.worlds.capacity import FEWEST, Usual, servers_of, transport_of, worked
 from sidecar.replay.worlds.periods import Period
 
 
@@ -121,3 +121,19 @@ def test_what_is_usual_is_the_middle_of_the_last():
     for seconds in [*[9.0] * 30, *[1.0] * 15]:
         usual.add(seconds)
     assert usual.seconds == 1.0
+
+
+def test_the_way_there_is_told_from_the_work():
+    """Who waits in the queue has the way behind it: 4 ms that only those pay who find the target free."""
+    attempts, true = queue(1, 1500, rate=7.0, spread=0.05)
+    shifted, free = [], 0.0
+    for one, took in zip(attempts, true, strict=True):
+        ends = max(one.began + 0.004, free) + took
+        free = ends
+        shifted.append(one._replace(seconds=ends - one.began))
+    found = transport_of(shifted, whole(shifted), 1)
+    assert found == pytest.approx(0.004, abs=0.0015)
+    services = [one.seconds for one in worked(shifted, whole(shifted), 1, 0.004)]
+    assert services == pytest.approx(true)
+    assert transport_of(attempts, whole(attempts), 1) == pytest.approx(0.0, abs=0.0015)
+    assert transport_of(attempts[:10], whole(attempts[:10]), 1) == 0.0

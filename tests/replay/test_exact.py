@@ -13,7 +13,7 @@ from sidecar.core.vocabulary import Override
 from sidecar.policy.load import parse
 from sidecar.replay.exact import MOST_DIFFERING, ExactReplay
 from sidecar.replay.journal import UnusableJournalError, read_journals
-from sidecar.replay.replay import replay
+from sidecar.replay.study import replay
 
 
 def replayed(path, lines):

@@ -106,7 +106,10 @@ class Resampled:
             known = sorted(value for values in self.values if (value := values[name]) is not None)
             middle = self.point[name]
             if known and middle is not None:
-                found[name] = _again(name, middle, *_edges(known))
+                low, high = _again(name, middle, *_edges(known))
+                if name.startswith("p"):  # no answer was ever faster or slower than these
+                    low, high = max(low, seconds_of(self._steps[0])), min(high, seconds_of(self._steps[-1]))
+                found[name] = Interval(low, high)
         return found
 
     def minus(self, other: Resampled) -> dict[str, tuple[float, Interval]]:
@@ -124,14 +127,14 @@ class Resampled:
 _SHARES = ("degraded_share", "availability")
 
 
-def _again(name: str, middle: float, low: float, high: float) -> Interval:
+def _again(name: str, middle: float, low: float, high: float) -> tuple[float, float]:
     """Stretched around the middle: shares as they are and within 0 and 1, times and counts as ratios, for they cannot be negative."""
     if name in _SHARES:
         low, high = (middle + (edge - middle) * _AGAIN for edge in (low, high))
-        return Interval(max(low, 0.0), min(high, 1.0))
+        return max(low, 0.0), min(high, 1.0)
     if middle <= 0:
-        return Interval(low, high)
-    return Interval(middle * (low / middle) ** _AGAIN, middle * (high / middle) ** _AGAIN)
+        return low, high
+    return middle * (low / middle) ** _AGAIN, middle * (high / middle) ** _AGAIN
 
 
 def _edges(ordered: Sequence[float]) -> tuple[float, float]:

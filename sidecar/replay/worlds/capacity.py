@@ -32,6 +32,7 @@ FARTHEST = 5.0  # deviations after which one service is no worse for being farth
 
 WINDOW, WINDOWS = 1_000, 12
 RECENT = 15  # services that say what is usual
+LONGEST_WAY = 0.2  # of a service that may be transport
 HANGS = 5.0  # times the usual service, after which what is silent is no longer being worked on
 
 
@@ -77,7 +78,38 @@ def _most_met(attempts: Sequence[Attempted], periods: Sequence[Period]) -> tuple
     return sample, found
 
 
-def worked(attempts: Sequence[Attempted], periods: Sequence[Period], servers: int) -> list[Attempted | None]:
+def transport_of(attempts: Sequence[Attempted], periods: Sequence[Period], servers: int) -> float:
+    """Seconds on the way to and from a target with ``servers``, which whoever waits there has behind it when its turn comes.
+
+    One that finds a server free takes longer than one that had to wait by just that: the difference of their middles, within periods.
+    """
+    found = []
+    for period in periods:
+        part = attempts[period.first : period.last]
+        alone, waited = _apart(part, worked(part, [Period(0, len(part), period.since, period.until)], servers), servers)
+        if min(len(alone), len(waited)) >= FEWEST:
+            usual = median(waited)
+            found.append((min(len(alone), len(waited)), min(max(median(alone) - usual, 0.0), usual * LONGEST_WAY)))
+    return max(found)[1] if found else 0.0
+
+
+def _apart(
+    attempts: Sequence[Attempted], services: Sequence[Attempted | None], servers: int
+) -> tuple[list[float], list[float]]:
+    """Service times of those who found a server free, and of those who did not."""
+    alone: list[float] = []
+    waited: list[float] = []
+    free = [0.0] * servers
+    for attempted, service in zip(attempts, services, strict=True):
+        if service is not None and not attempted.cut:
+            (alone if attempted.began >= free[0] else waited).append(service.seconds)
+            heapreplace(free, max(attempted.began + attempted.seconds, free[0]))
+    return alone, waited
+
+
+def worked(
+    attempts: Sequence[Attempted], periods: Sequence[Period], servers: int, transport: float = 0.0
+) -> list[Attempted | None]:
     """The attempts with the seconds for which ``servers`` worked on them; None where the record cannot say.
 
     That is where somebody stopped waiting before it can have been done; it is taken to have been worked on for as long as the others
@@ -88,7 +120,7 @@ def worked(attempts: Sequence[Attempted], periods: Sequence[Period], servers: in
     for period in periods:
         usual = Usual()
         for attempted in attempts[period.first : period.last]:
-            begins = max(attempted.began, free[0])
+            begins = max(attempted.began + transport, free[0])
             ends = attempted.began + attempted.seconds
             service = max(ends - begins, 0.0)
             if not attempted.cut:

@@ -25,7 +25,7 @@ from sidecar.core.vocabulary import Attempt, ErrorKind, Outcome
 from sidecar.replay.record import Attempted, Record
 from sidecar.replay.simulate import TIMED_OUT
 from sidecar.replay.world import NEVER
-from sidecar.replay.worlds.capacity import UNLIMITED, servers_of, worked
+from sidecar.replay.worlds.capacity import UNLIMITED, servers_of, transport_of, worked
 from sidecar.replay.worlds.crowding import ALONE, Crowding, alone, crowding_of
 from sidecar.replay.worlds.periods import Periods
 from sidecar.replay.worlds.survival import Survival
@@ -66,9 +66,11 @@ class History:
             self.served = self.served._replace(servers=None)
         elif self.served.servers is not None:
             self.crowding = ALONE
+        self.transport = 0.0
         self._attempts: list[Attempted | None] = [*attempts]
         if self.served.servers is not None:
-            self._attempts = worked(attempts, listed, self.served.servers)
+            self.transport = transport_of(attempts, listed, self.served.servers)
+            self._attempts = worked(attempts, listed, self.served.servers, self.transport)
         elif self.crowding.rise:
             self._attempts = [*alone(attempts, self.crowding)]
         self._worked = {
@@ -159,7 +161,7 @@ class AsRecorded:
         free = self._free.get(target)
         if free is None:
             return _crowded(now, self._ends[target], history.crowding, seconds), outcome
-        return _queued(now, free, seconds), outcome
+        return _queued(now + history.transport, free, seconds) + history.transport, outcome
 
     def _turn(self, call: int, target: str) -> int:
         """How often this call asks this target by now. What is forgotten belongs to calls that ended long ago."""
@@ -199,7 +201,7 @@ class AsRecorded:
 
 
 def _queued(now: float, free: list[float], seconds: float) -> float:
-    """Seconds until the answer, after those before it were served. ``free``: when each server is."""
+    """Seconds until it is served, after those before it were. ``free``: when each server is."""
     ends = max(now, free[0]) + seconds
     heapreplace(free, ends)
     return ends - now
