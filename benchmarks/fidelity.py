@@ -52,7 +52,10 @@ def live(scene: Scene, side: str, calls: int, seeds: Mapping[str, int], where: P
     options = [part for name, value in asked.items() for part in (f"--{name}", str(value))]
     command = [sys.executable, "-m", "benchmarks.fidelity_live", *options]
     limit = calls / scene.rate * 1.5 + 60
-    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=False, timeout=limit)
+    try:
+        done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=False, timeout=limit)
+    except subprocess.TimeoutExpired:
+        raise RunError(f"scene {scene.key}, policy {side}: the live run took longer than {limit:.0f} s") from None
     if done.returncode:
         raise RunError(f"scene {scene.key}, policy {side}: the live run ended with {done.returncode}")
     said: dict[str, Any] = json.loads(done.stdout)

@@ -65,8 +65,8 @@ targets:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--calls", type=int, default=6_000)
-    parser.add_argument("--rate", type=float, default=25.0)
+    parser.add_argument("--calls", type=int, default=3_000)
+    parser.add_argument("--rate", type=float, default=10.0)
     parser.add_argument("--seed", type=int, default=SystemRandom().randint(0, 2**32 - 1))
     arguments = parser.parse_args()
     luck = Random(arguments.seed)

@@ -146,3 +146,13 @@ def test_a_tail_of_nothing_but_silence_ends_nowhere():
     assert tail.after(1.0, 0.5) == math.inf
     assert Tail(0.0, 0.5).beyond(1.0) == pytest.approx(0.5)
     assert Tail(0.0, 0.5, 0.2).after(1.0, 0.9999) == math.inf
+
+
+def test_what_was_silent_for_longer_than_anything_on_record_is_in_the_tail():
+    """All that was waited for to its end has come by then, and a tail is there because something was cut off before."""
+    survival = Survival(attempts(*[0.1 + n / 100 for n in range(20)], -0.15))
+    assert survival.beyond(1.0) == 0
+    assert survival.tail is not None
+    seconds, outcome = survival.draw(0.5, 0.5, after=1.0)
+    assert seconds >= 1.0
+    assert outcome == GOOD

@@ -62,7 +62,10 @@ def crowding_of(attempts: Sequence[Attempted], periods: Sequence[Period]) -> Cro
         return ALONE
     rise = sum(x * y for x, y in points) / spread
     error = sqrt(sum((y - rise * x) ** 2 for x, y in points) / free / spread)
-    return Crowding(rise, max(others), (rise / error) ** 2 / 2) if rise > SURE * error else ALONE
+    if rise <= SURE * error:
+        return ALONE
+    # The likelihood ratio of a least-squares line against none: of a perfect line the plain t²/2 would promise too much.
+    return Crowding(rise, max(others), free / 2 * log(1 + (rise / error) ** 2 / free))
 
 
 def _is_reply(attempted: Attempted) -> bool:

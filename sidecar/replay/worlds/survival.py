@@ -109,7 +109,8 @@ class Survival:
         if tail is None or not self._times:
             return inf, None
         last = max(self._times[-1], after)
-        share = 1 - wanted / self.beyond(last)
+        left = self.beyond(last)
+        share = 1 - wanted / left if left else u  # nothing left: it was silent for longer than anything on record
         seconds = tail.after(last, min(max(share, 0.0), 1.0))
         return seconds, None if seconds == inf else self._shown(v)
 
