@@ -277,7 +277,7 @@ def test_whatever_befalls_a_journal_it_is_replayed_or_said_to_be_unusable(tmp_pa
     path = tmp_path_factory.getbasetemp() / "mutated.jsonl"
     path.write_bytes(data)
     try:
-        result = replay([path], [OTHER])
+        result, _ = replay([path], [OTHER], repeats=1)
     except UnusableJournalError as error:
         unusable = str(error)
     else:

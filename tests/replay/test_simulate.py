@@ -116,7 +116,6 @@ def test_twenty_thousand_calls_are_told_the_same_live_and_simulated(capsys):
         print(f"\nconformance: {calls} calls, {facts} facts, {len(differing)} differing traces, {seconds:.1f} s")
     assert differing == []
     assert calls == 20_000
-    assert seconds < 40
 
 
 def test_calls_that_meet_at_the_very_same_moments_are_told_the_same():

@@ -7,16 +7,16 @@ import re
 
 import orjson
 import pytest
-from sidecar.replay.recorded import Record
-from sidecar.replay.summary import Summary
 from worlds import World, journal_of, policy, write
 
 from sidecar import cli
-from sidecar.core.fact import AttemptEnded, CallBegan, CallEnded, DormancyHeard, Overridden
+from sidecar.core.fact import AttemptEnded, CallBegan, CallEnded, DormancyHeard, Overridden, PolicyAdopted
 from sidecar.core.line import SCHEMA, run_id
 from sidecar.policy.load import Loaded, revision_of
 from sidecar.replay.exact import ExactReplay
+from sidecar.replay.figures.summary import Summary
 from sidecar.replay.journal import read_journals
+from sidecar.replay.record import Record
 from sidecar.replay.study import replay
 from sidecar.replay.told import tell
 
@@ -48,14 +48,17 @@ def loaded(rules):
 @pytest.mark.parametrize("number", range(10))
 def test_lines_tell_of_every_attempt_and_every_end_what_the_facts_told(tmp_path, number, kind):
     facts, lines, _ = world_and_lines(number, **kind)
-    live, told = Record(), Record()
+    live, told = Record(7), Record(7)
     for fact in facts:
         live(fact)
     tell(read(tmp_path, lines), told)
-    assert told.arrivals == live.arrivals
+    for record in (live, told):
+        record.settle()
+    assert told.chats == live.chats
     assert told.attempts == live.attempts
-    assert told.by_target == live.by_target
     assert told.outside == live.outside
+    assert told.leave_at == live.leave_at
+    assert told.policies == live.policies
 
 
 @pytest.mark.parametrize("number", range(10))
@@ -66,6 +69,7 @@ def test_the_figures_are_those_of_the_facts_but_for_what_a_breaker_did(tmp_path,
         live(fact)
     tell(read(tmp_path, lines), told)
     live.run_ended()
+    told.run_ended()
     expected = {**live.figures(), "breaker_open_seconds": {}}
     assert told.figures() == expected
 
@@ -94,17 +98,17 @@ def test_only_calls_that_began_in_it_are_in_its_figures_and_before_its_candidate
     path = write(tmp_path / "journal.jsonl", rest)
     began = {fields["call"] for fields in map(orjson.loads, rest) if fields["in"] == "call"}
     ends = [fact for fact in facts if isinstance(fact, CallEnded) and fact.call in began]
-    result = replay([path], [loaded(policy())])
-    assert (result.runs, result.incomplete) == (1, 1)
-    assert result.recorded["calls"] == len(ends)
-    assert result.recorded["attempts"] == sum(fact.attempts for fact in ends)
-    [candidate] = result.candidates
+    study, comparison = replay([path], [loaded(policy())], repeats=1)
+    assert (study.runs, study.incomplete) == (1, 1)
+    recorded, candidate = comparison.columns
+    assert recorded.figures["calls"] == len(ends)
+    assert recorded.figures["attempts"] == sum(fact.attempts for fact in ends)
     assert candidate.figures["calls"] == len(ends)
 
 
 def test_a_whole_run_is_not_incomplete(tmp_path):
     _, lines, _ = world_and_lines(2)
-    assert replay([write(tmp_path / "journal.jsonl", lines)], []).incomplete == 0
+    assert replay([write(tmp_path / "journal.jsonl", lines)], [])[0].incomplete == 0
 
 
 @pytest.mark.parametrize(
@@ -140,15 +144,17 @@ def test_an_input_that_cannot_be_read_is_said_once_though_it_is_read_twice(tmp_p
     rest = from_the_middle(lines, seed)
     index = next(i for i, text in enumerate(rest) if orjson.loads(text)["in"] == "answered")
     rest[index] = orjson.dumps({**orjson.loads(rest[index]), "call": "?"}) + b"\n"
-    result = replay([write(tmp_path / "journal.jsonl", rest)], [])
-    assert result.skipped == 1
+    study, _ = replay([write(tmp_path / "journal.jsonl", rest)], [])
+    assert study.skipped == 1
 
 
 def test_facts_are_of_the_kinds_that_figures_are_made_of(tmp_path):
     _, lines, _ = world_and_lines(7)
     facts = []
     tell(read(tmp_path, lines), facts.append)
-    assert {type(fact) for fact in facts} <= {CallBegan, AttemptEnded, CallEnded, DormancyHeard, Overridden}
+    assert {type(fact) for fact in facts} <= {
+        CallBegan, AttemptEnded, CallEnded, DormancyHeard, Overridden, PolicyAdopted,
+    }  # fmt: skip
 
 
 # -- the command -------------------------------------------------------------------------------------------------------
@@ -157,7 +163,7 @@ def test_facts_are_of_the_kinds_that_figures_are_made_of(tmp_path):
 def test_the_command_says_that_a_run_is_incomplete_and_what_that_costs(tmp_path, capsys):
     _, lines, seed = world_and_lines(0)
     path = write(tmp_path / "journal.jsonl", from_the_middle(lines, seed))
-    fidelity = replay([path], []).fidelity
+    fidelity = replay([path], [])[0].fidelity
     assert fidelity.incomparable > 1
     assert cli.main(["replay", str(path)]) == 0
     _, second, *_ = capsys.readouterr().out.splitlines()
@@ -184,6 +190,6 @@ def test_a_sample_of_calls_is_incomplete_although_it_begins_at_the_start(tmp_pat
     _, lines, _ = world_and_lines(0)
     start, *rest = lines
     path = write(tmp_path / "journal.jsonl", [orjson.dumps({**json.loads(start), "sample": 0.5}) + b"\n", *rest])
-    replayed = replay([path], [])
-    assert replayed.incomplete == 1
-    assert replayed.fidelity.differing == 0
+    study, _ = replay([path], [])
+    assert study.incomplete == 1
+    assert study.fidelity.differing == 0

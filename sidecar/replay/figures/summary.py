@@ -27,7 +27,7 @@ SHORTEST = 1e-5  # seconds
 _ROUNDING = 1e-9  # 0.07 · 100 is a little more than 7
 
 
-_Kind = tuple[str | None, bool, bool, Reason | None, bool]  # provider, no attempt, degraded, reason, abandoned
+_Kind = tuple[str | None, bool, Reason | None, bool]  # provider, degraded, reason, abandoned
 
 
 class Share(NamedTuple):
@@ -114,8 +114,8 @@ class Summary:
             self.held[target].append(Held(state, since + self._offset, at + self._offset))
 
     def _ended(self, fact: CallEnded) -> None:
-        at, call, seconds, (provider, attempt, degraded, reason, abandoned), _, attempts = fact
-        kinds, kind = self._kinds, (provider, attempt is None, degraded, reason, abandoned)
+        at, call, seconds, (provider, _, degraded, reason, abandoned), _, attempts = fact
+        kinds, kind = self._kinds, (provider, degraded, reason, abandoned)
         self._kind.append(kinds.setdefault(kind, len(kinds)))
         self._came.append(at - seconds + self._offset)
         self._took.append(seconds)
@@ -135,19 +135,19 @@ class Summary:
 
     @property
     def providers(self) -> Counter[str]:
-        return self._counted(lambda kind: "client_gone" if kind[4] else kind[0] or "failed")
+        return self._counted(lambda kind: "client_gone" if kind[3] else kind[0] or "failed")
 
     @property
     def reasons(self) -> Counter[str]:
         """Of calls whose client stayed."""
-        counted = self._counted(lambda kind: "" if kind[4] else kind[3].value if kind[3] else "none")
+        counted = self._counted(lambda kind: "" if kind[3] else kind[2].value if kind[2] else "none")
         del counted[""]
         return counted
 
     @property
     def seconds(self) -> array[float]:
         """How long each answer took, in the order in which they ended; a client that left got none."""
-        left = {number for kind, number in self._kinds.items() if kind[4]}
+        left = {number for kind, number in self._kinds.items() if kind[3]}
         if not left:
             return self._took
         return array("d", (took for took, kind in zip(self._took, self._kind, strict=True) if kind not in left))
@@ -243,12 +243,12 @@ class Summary:
 
 def _outcome(kind: _Kind) -> str:
     """What a call came to, in the words of the metrics."""
-    provider, unasked, degraded, _, abandoned = kind
+    provider, degraded, _, abandoned = kind
     if abandoned:
         return "client_gone"
     if provider is None:
         return "failed"
-    if unasked:
+    if provider == "local":
         return "local"
     return "fallback" if degraded else "primary"
 
