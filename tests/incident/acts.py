@@ -43,6 +43,20 @@ async def well(town: Town) -> None:
     await town.watch.until(lambda firing: not firing, WITHIN, "all is well")
 
 
+async def watched(town: Town) -> None:
+    """The sidecar looks on while the gateway answers: more of one session than it would let in, and what only looks like chat."""
+    await town.save(SETTINGS + "mode: shadow\nguards: {rate_limit: 2 per 60s}\n")
+    for _ in range(5):
+        await town.traffic.chat(session="watched")
+    await town.traffic.command()
+    for seen in ('chats_total{would="rate_limited"}', "lookalikes_total"):
+        await town.seen(f"sum(increase(vx11_sidecar_observed_{seen}[5s])) > 0")
+
+
+async def in_charge(town: Town) -> None:
+    await town.save(SETTINGS)
+
+
 async def refused(town: Town) -> None:
     await town.lab.fault("switch", "unauthorised")
 
@@ -118,6 +132,7 @@ async def gone(town: Town) -> None:
 
 ACTS = (
     Act("all is well", well),
+    Act("the gateway answers, and is watched", watched, mend=in_charge),
     Act(
         "the switch refuses our token",
         refused,

@@ -54,6 +54,12 @@ class Traffic:
                 await answer.read()
         self.statuses[status] += 1
 
+    async def command(self) -> None:
+        """A request to the path beside chat that reaches chat inside the gateway."""
+        with contextlib.suppress(*ERRORS):
+            async with self._session.post(self._url + CHAT + "/commands", json={"command": "status"}) as answer:
+                await answer.read()
+
     async def _chats(self, group: asyncio.TaskGroup) -> None:
         while True:
             group.create_task(self.chat())
