@@ -196,7 +196,7 @@ timeouts: {attempt: 2s}
 breaker: {consecutive: 3}
 targets:
   - {name: switch, limiter: {max_concurrent: 2, queue: 0}}
-  - {name: madre, limiter: {max_concurrent: 1, queue: 0}}
+  - {name: madre, limiter: {max_concurrent: 2, queue: 0}}
 """,
         b="""
 deadline: {client: 4s}
@@ -261,8 +261,8 @@ targets:
     ),
     Scene(
         "i",
-        "more load than A ever gave: collapse",
-        why="B lets so many in that what times out still keeps the switch busy; under A that never happened",
+        "the switch collapses, madre queues",
+        why="A asked madre one at a time, so that nothing says that she answers one after the other; B floods both",
         rate=15,
         calls=2_000,
         usual=("switch=slow:0.04", "switch=capacity:0.5", "madre=detached", "madre=capacity:0.5"),
