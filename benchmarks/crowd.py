@@ -71,13 +71,13 @@ class Attack:
             try:
                 async with self._gate:
                     source = (f"127.0.0.{1 + number % SOURCES}", 0)
+                    began = time.monotonic()  # before: the other side's clock may run long before this task does again
                     reader, writer = await self._connect(source)
             except OSError as error:
                 self.ends[type(error).__name__] += 1
                 await asyncio.sleep(1.0)
                 continue
             self.open += 1
-            began = time.monotonic()
             try:
                 end = await getattr(self, kind)(reader, writer, number)
             except (ConnectionError, EOFError):

@@ -7,6 +7,7 @@ import heapq
 import statistics
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from benchmarks.parts import table
 from sidecar.core.engine import Engine
@@ -69,9 +70,9 @@ def simulated(world: str, calls: int) -> tuple[float, int, int]:
 class _Counting(Simulation):
     entries = 0
 
-    def at(self, when: float, happening: Callable[[float], None]) -> None:
+    def _push(self, *entry: Any) -> None:
         self.entries += 1
-        super().at(when, happening)
+        super()._push(*entry)
 
 
 def bare(entries: int, calls: int) -> float:

@@ -13,8 +13,14 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 pytest.register_assert_rewrite("script")
-settings.register_profile("ci", print_blob=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# Where a test says nothing, so many examples: fifty in ``make test``, and in ``make properties`` five hundred.
+common = settings(print_blob=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("ci", common, max_examples=50)
+settings.register_profile("long", common, max_examples=500)
 settings.load_profile("ci")
+
+# The rooms whose branches are counted, and so the only ones whose tests pay for the counting: it doubles what they take.
+COUNTED = ("core", "policy", "wire", "rules", "replay")
 
 
 @pytest.hookimpl(tryfirst=True)  # before both plugins have read their options
@@ -26,6 +32,21 @@ def pytest_configure(config):
     if option.hypothesis_seed is None and isinstance(getattr(option, "randomly_seed", None), int):
         option.hypothesis_seed = option.randomly_seed
     config.pluginmanager.register(canary_search.Search(config), "canary search")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item):
+    """From set-up to tear-down, of a test elsewhere or one that says ``uncounted``, nobody counts branches."""
+    plugin = item.config.pluginmanager.getplugin("_cov")
+    controller = getattr(plugin, "cov_controller", None)
+    room = item.path.relative_to(item.config.rootpath / "tests").parts[0]
+    if controller is None or (room in COUNTED and not item.get_closest_marker("uncounted")):
+        return (yield)
+    controller.pause()
+    try:
+        return (yield)
+    finally:
+        controller.resume()
 
 
 def pytest_terminal_summary(terminalreporter):

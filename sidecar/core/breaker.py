@@ -100,6 +100,8 @@ class Breaker:
 
     def refusal(self, now: float) -> Refusal | None:
         """What ``admit`` would refuse with, without taking a permit."""
+        if self.state is State.CLOSED:
+            return None
         if self.state is State.OPEN:
             return Refusal(max(self.until - now, 0.0))
         if self.state is State.FORCED_OPEN:
@@ -177,7 +179,8 @@ class Breaker:
 
     def counts(self, now: float) -> Counts:
         """What a move would be decided by now, with what it is held against."""
-        return Counts(self.state, *self._window.tally(now), self.failures_in_row, self._good_probes, self._thresholds)
+        calls, failures, slow = self._window.tally(now)
+        return Counts(self.state, calls, failures, slow, self.failures_in_row, self._good_probes, self._thresholds)
 
     def view(self, now: float) -> dict[str, object]:
         """State with its counts against their thresholds, for people."""

@@ -66,7 +66,7 @@ class Classifier:
 
     def judge(self, outcome: Outcome) -> Judged:
         """The verdict with the rule that led to it."""
-        judged = self._by_rule(outcome) or self._by_nature(outcome)
+        judged = (self._rules and self._by_rule(outcome)) or self._by_nature(outcome)
         if judged.verdict is Verdict.FATAL and self._may_retry(outcome):
             return judged._replace(verdict=Verdict.RETRYABLE)
         return judged

@@ -37,14 +37,15 @@ class Plan:
 
     def start(self) -> Step:
         """The first step. Called once, before ``send``."""
-        return self._noted(next(self._generator))
+        step = next(self._generator)
+        if isinstance(step, Finish):
+            self.finish = step
+        return step
 
     def send(self, event: Event) -> Step:
         """The step after ``event``. Raises StopIteration after the ``Finish``: there is nothing left to be told."""
         self._emit(EventHeard(event.now, self._call, event))
-        return self._noted(self._generator.send(event))
-
-    def _noted(self, step: Step) -> Step:
+        step = self._generator.send(event)
         if isinstance(step, Finish):
             self.finish = step
         return step

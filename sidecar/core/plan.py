@@ -125,9 +125,11 @@ class _Given(NamedTuple):
     waiting: bool
 
 
+_ENDS = (_Left, Reason)  # a call is over, or its turn on this rung
+
 _Plan = Generator[Step, Event, Finish]
 _Asked = Generator[Step, Event, "_Given | _Left | Reason"]
-_Entered = Generator[Step, Event, "Ticket | _Left | Reason"]
+_Queued = Generator[Step, Event, "Ticket | _Left | Reason"]
 _Tried = Generator[Step, Event, "tuple[Outcome, Verdict] | _Left | Reason"]
 
 
@@ -161,7 +163,9 @@ def _descend(course: _Course) -> Generator[Step, Event, Finish]:
     """Down the ladder until somebody answers."""
     scene = course.scene
     for depth, rung in enumerate(scene.ladder):
-        reserved = sum(below.reserve() for below in scene.ladder[depth + 1 :])
+        reserved = 0.0
+        for below in scene.ladder[depth + 1 :]:
+            reserved += below.reserve()
         result = yield from _ask(course, rung, course.deadline.part(course.now, reserved))
         if isinstance(result, _Left):
             return Finish(None, None, degraded=False, reason=None, abandoned=True)
@@ -169,10 +173,8 @@ def _descend(course: _Course) -> Generator[Step, Event, Finish]:
             reason = Reason.WAITING if result.waiting else course.first_reason
             return Finish(rung.target.name, result.attempt, degraded=reason is not None, reason=reason)
         course.first_reason = course.first_reason or result
-        allowed = result in (
-            *scene.policy.fallback.on,
-            Reason.OFF,
-        )  # switched off by an operator is no question of policy
+        # Switched off by an operator is no question of policy.
+        allowed = result in (*scene.policy.fallback.on, Reason.OFF)
         course.emit(FellBack(course.now, course.call.number, rung.target.name, result, allowed))
         if not allowed:
             break
@@ -186,9 +188,14 @@ def _ask(course: _Course, rung: Rung, until: Deadline) -> _Asked:
     retries = 0
     failed_for: Reason | None = None  # why the attempt before the retry failed: that is the reason, not a refused retry
     while True:
-        sent_before = course.attempts
-        result = yield from _try(course, rung, until, first=retries == 0)
-        if isinstance(result, _Left | Reason):
+        sent_before, came = course.attempts, course.now
+        result: Ticket | tuple[Outcome, Verdict] | _Left | Reason = _enter(course, rung, until)
+        if isinstance(result, Ticket) and not result.granted:
+            result = yield from _queue(course, rung, until, result)
+        if isinstance(result, Ticket):
+            waited = course.now - came
+            result = yield from _attempt(course, rung, until, result, first=retries == 0, waited=waited)
+        if isinstance(result, _ENDS):
             if retries and course.attempts == sent_before:
                 machines.budget.refund(course.now)  # the retry was paid for and never sent
             return result if failed_for is None or isinstance(result, _Left) else failed_for
@@ -200,22 +207,15 @@ def _ask(course: _Course, rung: Rung, until: Deadline) -> _Asked:
         delay = _retry_delay(course, rung, until, result, retries)
         if isinstance(delay, Reason):
             return delay
-        if isinstance((yield from _hear(course, Backoff(target.name, delay))), Abandoned):
+        event = yield Backoff(target.name, delay)
+        course.now = event.now
+        if isinstance(event, Abandoned):
             machines.budget.refund(course.now)
             return _Left()
 
 
-def _try(course: _Course, rung: Rung, until: Deadline, *, first: bool) -> _Tried:
-    """One attempt, if dormancy, time, breaker and limiter let it through."""
-    came = course.now
-    entered = yield from _enter(course, rung, until)
-    if not isinstance(entered, Ticket):
-        return entered
-    return (yield from _attempt(course, rung, until, entered, first=first, waited=course.now - came))
-
-
-def _enter(course: _Course, rung: Rung, until: Deadline) -> _Entered:
-    """Past override, dormancy, breaker and limiter; a granted ticket, or why not."""
+def _enter(course: _Course, rung: Rung, until: Deadline) -> Ticket | Reason:
+    """Past override, dormancy, deadline, breaker and limiter: a ticket, granted or for the queue, or why not."""
     target, machines = rung.target, rung.machines
     if target.name in course.scene.off:
         return _refuse(course, rung, until, Reason.OFF)
@@ -229,18 +229,15 @@ def _enter(course: _Course, rung: Rung, until: Deadline) -> _Entered:
     if refusal:  # before the queue: waiting for a target that would refuse helps nobody
         return _refuse(course, rung, until, Reason.OPEN, refusal.retry_after)
     ticket = machines.limiter.enter(course.now)
-    if ticket is None:
-        return _refuse(course, rung, until, Reason.LIMITED)
-    if not ticket.granted:
-        return (yield from _queue(course, rung, until, ticket))
-    return ticket
+    return _refuse(course, rung, until, Reason.LIMITED) if ticket is None else ticket
 
 
-def _queue(course: _Course, rung: Rung, until: Deadline, ticket: Ticket) -> _Entered:
+def _queue(course: _Course, rung: Rung, until: Deadline, ticket: Ticket) -> _Queued:
     """Wait for a slot as long as policy and deadline allow."""
     limiter, target, came = rung.machines.limiter, rung.target, course.now
     timeout = min(target.limiter.queue_timeout, until.left(came))
-    event = yield from _hear(course, Queue(target.name, ticket, timeout))
+    event = yield Queue(target.name, ticket, timeout)
+    course.now = event.now
     if isinstance(event, Woke) and ticket.granted:
         _tick(course, rung)
         return ticket
@@ -267,18 +264,16 @@ def _attempt(course: _Course, rung: Rung, until: Deadline, ticket: Ticket, *, fi
     number, began = course.attempts, course.now
     left, reserved, state = course.deadline.left(began), course.deadline.at - until.at, machines.breaker.state
     course.emit(AttemptStarted(began, call, target.name, number, timeout, binding, left, reserved, waited, state))
-    event = yield from _hear(course, Attempt(target.name, number, timeout, target.timeouts.connect, binding))
-    machines.limiter.leave(course.now, ticket)
-    seconds = course.now - began
+    event = yield Attempt(target.name, number, timeout, target.timeouts.connect, binding)
+    now = course.now = event.now
+    machines.limiter.leave(now, ticket)
+    seconds = now - began
     outcome = event.outcome if isinstance(event, Answered) else None
     verdict, rule = _GONE if outcome is None else _judge(course, rung, outcome, seconds, binding)
-    heeded = machines.breaker.heeds(course.now, permit)
-    moved = machines.breaker.settle(course.now, permit, verdict)
-    counts = moved.counts if moved else machines.breaker.counts(course.now)
-    ended = AttemptEnded(
-        course.now, call, target.name, number, seconds, outcome, verdict, binding, rule, counts, heeded
-    )
-    course.emit(ended)
+    heeded = machines.breaker.heeds(now, permit)
+    moved = machines.breaker.settle(now, permit, verdict)
+    counts = moved.counts if moved else machines.breaker.counts(now)
+    course.emit(AttemptEnded(now, call, target.name, number, seconds, outcome, verdict, binding, rule, counts, heeded))
     if moved:
         _tell(course, moved)
     return _Left() if outcome is None else (outcome, verdict)
@@ -301,9 +296,8 @@ def _judge(course: _Course, rung: Rung, outcome: Outcome, seconds: float, bindin
         return _DORMANT
     judged = rung.classify.judge(outcome)
     timed_out = outcome.error is ErrorKind.TIMEOUT
-    suspicious = rung.target.breaker.slow_call.duration * SUSPICIOUS
-    cut_short = course.shortened and binding is Binding.DEADLINE and seconds < suspicious
-    if timed_out and cut_short:
+    cut_short = course.shortened and binding is Binding.DEADLINE
+    if timed_out and cut_short and seconds < rung.target.breaker.slow_call.duration * SUSPICIOUS:
         # A client may shorten its patience; that the target missed it must not open the breaker for everybody else.
         return _IMPATIENT
     if judged.verdict in ANSWERS:
@@ -381,10 +375,3 @@ def _refuse(
         Refused(now, course.call.number, rung.target.name, reason, retry_after, until.left(now), waited, *stand)
     )
     return reason
-
-
-def _hear(course: _Course, step: Step) -> Generator[Step, Event, Event]:
-    """Yield a step; the event that answers it sets the clock."""
-    event = yield step
-    course.now = event.now
-    return event

@@ -106,7 +106,6 @@ class Sidecar:
         if self._reload_wanted:
             self.reload()
         self._status.blocked_by = None
-        gc.collect()
         gc.freeze()  # what stands now stays for good: the collector need not look through it again
         return self
 

@@ -143,7 +143,7 @@ class ExactReplay:
 
     def _note(self, fact: Fact) -> None:
         self._emit(fact)
-        if isinstance(fact, AttemptEnded | CallEnded):
+        if isinstance(fact, (AttemptEnded, CallEnded)):
             line = to_line(fact)
             assert line is not None  # noqa: S101 - both are results
             self._replayed[fact.call].append(line)

@@ -87,8 +87,8 @@ class Record:
             self._came(fact)  # type: ignore[arg-type]
         elif kind is CallEnded:
             self._ended(fact)  # type: ignore[arg-type]
-        elif isinstance(fact, DormancyHeard | Overridden):
-            self.outside.append(fact)
+        elif kind is DormancyHeard or kind is Overridden:
+            self.outside.append(fact)  # type: ignore[arg-type]
         elif isinstance(fact, PolicyAdopted):
             self.policies.append(fact.policy)
             self._deadline = fact.policy.deadline

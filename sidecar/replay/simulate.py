@@ -7,13 +7,13 @@ an event loop would.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from heapq import heappop, heappush
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from sidecar.core.engine import Engine, Plan
 from sidecar.core.plan import Call
-from sidecar.core.vocabulary import Abandoned, Answered, Attempt, Backoff, ErrorKind, Event, Finish, Outcome, Step, Woke
+from sidecar.core.vocabulary import Abandoned, Answered, Attempt, Backoff, ErrorKind, Event, Outcome, Queue, Step, Woke
 
 TIMED_OUT = Outcome(error=ErrorKind.TIMEOUT)
 
@@ -50,42 +50,45 @@ class Simulation:
     def __init__(self, engine: Engine, world: World) -> None:
         self._engine = engine
         self._world = world
-        self._heap: list[tuple[float, int, Callable[[float], None]]] = []
+        # When, which push (no two are alike, so nothing behind is ever compared), whose turn, and what is due then: the outcome
+        # of an attempt or None to wake; of nobody's turn an arrival, or a happening. Events are made when they are due: the clock may leap.
+        self._heap: list[tuple[float, int, _Running | None, int, Any]] = []
         self._pushed = 0
         self.now = 0.0
 
     def at(self, when: float, happening: Callable[[float], None]) -> None:
         """Call ``happening(now)`` at that time."""
-        self._pushed += 1
-        heappush(self._heap, (when, self._pushed, happening))
+        self._push(when, None, 0, happening)
 
     def run(self, arrivals: Iterable[Arrival]) -> None:
         """To the end of every call. ``arrivals`` in the order of time; only the next one is held, so a day fits in memory."""
-        pending = iter(arrivals)
-
-        def admit_next() -> None:
-            arrival = next(pending, None)
-            if arrival is not None:
-                self.at(arrival.at, lambda now: admit(now, arrival))
-
-        def admit(now: float, arrival: Arrival) -> None:
-            self._arrive(now, arrival)
-            admit_next()
-
-        admit_next()
-        heap = self._heap
+        heap, pending = self._heap, iter(arrivals)
+        self._expect(pending)
         while heap:
-            self.now, _, happening = heappop(heap)
-            happening(self.now)
+            self.now, _, running, turn, due = heappop(heap)
+            now = self.now
+            if running is not None:
+                self._tell(running, turn, Woke(now) if due is None else Answered(now, due))
+            elif type(due) is Arrival:
+                self._arrive(now, due)
+                self._expect(pending)
+            else:
+                due(now)
+
+    def _push(self, when: float, running: _Running | None, turn: int, due: Any) -> None:
+        self._pushed += 1
+        heappush(self._heap, (when, self._pushed, running, turn, due))
+
+    def _expect(self, pending: Iterator[Arrival]) -> None:
+        arrival = next(pending, None)
+        if arrival is not None:
+            self._push(arrival.at, None, 0, arrival)
 
     def _arrive(self, now: float, arrival: Arrival) -> None:
         running = _Running(arrival.call.number, self._engine.begin(now, arrival.call))
         if arrival.leaves_after is not None:
-            self.at(now + arrival.leaves_after, lambda then: self._leave(then, running))
+            self.at(now + arrival.leaves_after, lambda then: self._tell(running, running.turn, Abandoned(then)))
         self._perform(now, running, running.plan.start())
-
-    def _leave(self, now: float, running: _Running) -> None:
-        self._tell(running, running.turn, Abandoned(now))
 
     def _tell(self, running: _Running, turn: int, event: Event) -> None:
         """What was meant for an earlier step than the one under way comes to nothing."""
@@ -101,11 +104,9 @@ class Simulation:
             ends, too_late = now + seconds, now + step.timeout
             if ends >= too_late:  # moments, not durations: two that differ may still end at the same float
                 ends, outcome = too_late, TIMED_OUT
-            self.at(ends, lambda then: self._tell(running, turn, Answered(then, outcome)))
-        elif isinstance(step, Finish):
-            return
+            self._push(ends, running, turn, outcome)
+        elif isinstance(step, Queue):
+            step.ticket.wake = lambda: self._push(self.now, running, turn, None)
+            self._push(now + step.timeout, running, turn, None)
         elif isinstance(step, Backoff):
-            self.at(now + step.delay, lambda then: self._tell(running, turn, Woke(then)))
-        else:
-            step.ticket.wake = lambda: self.at(self.now, lambda then: self._tell(running, turn, Woke(then)))
-            self.at(now + step.timeout, lambda then: self._tell(running, turn, Woke(then)))
+            self._push(now + step.delay, running, turn, None)

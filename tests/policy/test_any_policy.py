@@ -150,6 +150,7 @@ POLICIES = _some(
 )
 
 
+@pytest.mark.uncounted
 @given(POLICIES)
 def test_a_policy_written_as_yaml_loads_as_the_same_policy(stated: dict[str, Any]) -> None:
     policy = Policy.model_validate(stated)

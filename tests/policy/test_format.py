@@ -393,6 +393,7 @@ def lines_of(node: Node, path=()) -> dict[tuple[str | int, ...], int]:
     return found
 
 
+@pytest.mark.uncounted
 @given(POLICIES, st.integers(0, 2**32))
 @settings(
     max_examples=25, phases=[Phase.explicit, Phase.reuse, Phase.generate]

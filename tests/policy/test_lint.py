@@ -262,6 +262,7 @@ def test_a_comment_in_another_file_silences_nothing_here() -> None:
 # ── for all ──
 
 
+@pytest.mark.uncounted
 @given(POLICIES)
 def test_any_policy_can_be_looked_at(stated: dict[str, Any]) -> None:
     text = Policy.model_validate(stated).model_dump_json()

@@ -8,8 +8,6 @@ from heapq import heapreplace
 from pathlib import Path
 from typing import Any
 
-from worlds import journal_of, policy, write
-
 from sidecar.core.engine import Engine
 from sidecar.core.fact import Emit, Fact
 from sidecar.core.plan import Call
@@ -19,6 +17,7 @@ from sidecar.replay.record import Record
 from sidecar.replay.simulate import Arrival, Simulation, World
 from sidecar.replay.world import Behaviour, Synthetic
 from sidecar.replay.worlds.past import Past
+from tests.replay.worlds import journal_of, policy, write
 
 QUICK = Behaviour(median=0.06, sigma=0.3)
 Phases = Mapping[str, Sequence[tuple[float, Behaviour]]]

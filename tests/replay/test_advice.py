@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from known import QUICK, Serial, arrivals, journal, loaded, steady
 
 from sidecar.policy.lint import lint
 from sidecar.policy.load import load, revision_of
@@ -14,6 +13,9 @@ from sidecar.replay.recommend.advice import WORSE, WORSE_BESIDES, changed
 from sidecar.replay.recommend.value import Proposal
 from sidecar.replay.study import study
 from sidecar.replay.world import Behaviour, Synthetic
+from tests.replay.known import QUICK, Serial, arrivals, journal, loaded, steady
+
+pytestmark = [pytest.mark.uncounted, pytest.mark.xdist_group("advice")]
 
 SLUGGISH = Behaviour(0.2, 0.3, hanging=1.0)
 WELL = Behaviour(0.2, 0.3)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from known import Serial, arrivals, loaded, past, steady
-
 from sidecar.core.fact import PolicyAdopted
 from sidecar.replay.figures.assumptions import PATIENCE, THROUGHOUT, assumptions
 from sidecar.replay.record import Record
 from sidecar.replay.world import Behaviour, Synthetic
 from sidecar.replay.worlds.past import Past
 from sidecar.replay.worlds.scenario import NOTHING, Scenario
+from tests.replay.known import Serial, arrivals, loaded, past, steady
 
 QUIET = (
     "switch has one period; attempts that nobody made are drawn from those of their period. It answers as fast however many ask "

@@ -7,13 +7,13 @@ import random
 from statistics import NormalDist
 
 import pytest
-from known import Serial, arrivals, loaded, past, steady
 
 from sidecar.core.plan import Call
 from sidecar.core.vocabulary import ErrorKind, Outcome
 from sidecar.replay.recommend.evidence import seen_in
 from sidecar.replay.simulate import Arrival
 from sidecar.replay.world import Behaviour, Synthetic
+from tests.replay.known import Serial, arrivals, loaded, past, steady
 
 
 def truth(share, median=1.0, sigma=0.5):

@@ -6,7 +6,6 @@ import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from worlds import World, journal_of, line, recorded, start_line, write
 
 from sidecar.core.fact import CallEnded, Overridden
 from sidecar.core.vocabulary import Override
@@ -14,6 +13,7 @@ from sidecar.policy.load import parse
 from sidecar.replay.exact import MOST_DIFFERING, ExactReplay
 from sidecar.replay.journal import UnusableJournalError, read_journals
 from sidecar.replay.study import replay
+from tests.replay.worlds import World, journal_of, line, recorded, start_line, write
 
 
 def replayed(path, lines):

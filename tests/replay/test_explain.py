@@ -9,7 +9,6 @@ import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from worlds import World, journal_of, policy, start_line, write
 
 from sidecar.core.engine import Engine
 from sidecar.core.fact import CallBegan, EventHeard, as_json
@@ -18,6 +17,7 @@ from sidecar.core.plan import Call
 from sidecar.core.vocabulary import Answered, Attempt, Finish, Outcome
 from sidecar.replay.explain import FORGOTTEN, OTHERWISE, REMEMBERED, explain
 from sidecar.replay.journal import UnusableJournalError
+from tests.replay.worlds import World, journal_of, policy, start_line, write
 
 GOOD = Outcome(status=200, body={"status": "ok"}, text=True)
 BROKEN = Outcome(status=500)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from worlds import World, journal_of, policy, write
 
 from sidecar.core.engine import Engine
 from sidecar.core.fact import AttemptEnded, CallBegan, CallEnded, DormancyHeard, Overridden, PolicyAdopted
@@ -15,6 +14,7 @@ from sidecar.replay.simulate import TIMED_OUT, Arrival, Simulation
 from sidecar.replay.study import replay
 from sidecar.replay.world import GOOD, NEVER
 from sidecar.replay.worlds.past import UNREACHABLE, AsRecorded, Assumed, Past
+from tests.replay.worlds import World, journal_of, policy, write
 
 NOTHING = Assumed(0, 0, 0)
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from math import exp
 
 import pytest
-from known import Serial, arrivals, loaded, past, steady
 
 from sidecar.policy.units import seconds
 from sidecar.replay.recommend.evidence import seen_in
 from sidecar.replay.recommend.proposals import proposals
 from sidecar.replay.recommend.value import Missing, Proposal
 from sidecar.replay.world import Behaviour, Synthetic
+from tests.replay.known import Serial, arrivals, loaded, past, steady
 
 FIELDS = {
     "switch": {

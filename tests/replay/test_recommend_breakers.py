@@ -5,12 +5,12 @@ from __future__ import annotations
 import random
 
 import pytest
-from known import loaded
-from seen import seen
 
 from sidecar.policy.units import seconds
 from sidecar.replay.recommend.breakers import QUIET, at_least, breaker
 from sidecar.replay.recommend.value import Missing, Proposal
+from tests.replay.known import loaded
+from tests.replay.seen import seen
 
 PROBE = 3.0
 

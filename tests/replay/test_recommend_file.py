@@ -7,7 +7,6 @@ import os
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from known import QUICK, arrivals, journal, steady
 
 from sidecar import cli
 from sidecar.policy.load import load, parse
@@ -19,6 +18,7 @@ from sidecar.replay.recommend.file import policy_file
 from sidecar.replay.recommend.quantiles import Quantile
 from sidecar.replay.recommend.value import Missing, Proposal
 from sidecar.replay.study import study
+from tests.replay.known import QUICK, arrivals, journal, steady
 
 BUILT_IN = parse("", "built-in")
 HOSTILE = [

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from known import loaded
-from seen import seen, times
 
 from sidecar.replay.recommend.limits import limiter
 from sidecar.replay.recommend.value import Missing
 from sidecar.replay.worlds.capacity import Served
 from sidecar.replay.worlds.crowding import Crowding
+from tests.replay.known import loaded
+from tests.replay.seen import seen, times
 
 
 def found(rules=None, **fields):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from known import arrivals, loaded, past, steady
 
 from sidecar.core.fact import DormancyHeard, Overridden
 from sidecar.core.vocabulary import Override
 from sidecar.replay.job import Job
 from sidecar.replay.recommend.stretches import STRETCHES, stretches_of
+from tests.replay.known import arrivals, loaded, past, steady
 
 
 def long(calls=400, seed=1, outside=()):

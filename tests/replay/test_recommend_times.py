@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from known import loaded
-from seen import seen, times
 
 from sidecar.core.vocabulary import ErrorKind, Outcome
 from sidecar.replay.recommend.quantiles import Times
 from sidecar.replay.recommend.times import attempt, reserve, seconds_of, share_given_up, share_of, slow_call
 from sidecar.replay.recommend.value import Missing, Proposal
 from sidecar.replay.record import Attempted
+from tests.replay.known import loaded
+from tests.replay.seen import seen, times
 
 
 def rules(**sections):

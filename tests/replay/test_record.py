@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from worlds import World, policy
 
 from sidecar.core.fact import AttemptEnded, CallBegan, CallEnded, PolicyAdopted
 from sidecar.core.vocabulary import Binding, ErrorKind, Finish, Outcome, Verdict
@@ -14,6 +13,7 @@ from sidecar.policy.model import DeadlinePolicy
 from sidecar.replay.record import Attempted, Came, Record, kind_of
 from sidecar.replay.simulate import TIMED_OUT
 from sidecar.replay.world import GOOD
+from tests.replay.worlds import World, policy
 
 FIVE = DeadlinePolicy.model_validate({})
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from worlds import World, line, recorded, start_line, write
 
 from sidecar.edge.outlets.journal import Journal as LiveJournal
 from sidecar.policy.model import Journal as JournalPolicy
 from sidecar.replay import journal as module
 from sidecar.replay.exact import ExactReplay
 from sidecar.replay.journal import MOST_MESSAGES, UnusableJournalError, read_journals
+from tests.replay.worlds import World, line, recorded, start_line, write
 
 START = start_line(7)
 CALM = line(kind="dormancy", at=1.0, active=None)
@@ -279,6 +279,7 @@ def test_a_file_missing_in_the_middle_parts_a_run_in_two(tmp_path):
     assert next(other.lines).file == str(files(tmp_path)[2])
 
 
+@pytest.mark.uncounted
 @pytest.mark.parametrize("deleted", [0, 1, 3])
 def test_runs_that_interleave_in_one_directory_are_told_apart(tmp_path, deleted):
     """Two sidecars with one journal directory: each takes the next number there is."""

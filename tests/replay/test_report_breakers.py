@@ -6,13 +6,13 @@ import math
 import random
 
 import pytest
-from comparisons import comparison
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar.replay.column import Held
 from sidecar.replay.report.breakers import CELLS, HEIGHT, LEAST, STATES, bands, cut, targets_of
 from sidecar.replay.report.scale import clock
+from tests.replay.comparisons import comparison
 
 SPAN = 86400.0
 WIDTH = SPAN / CELLS

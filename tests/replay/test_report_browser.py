@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from comparisons import comparison
 
 from sidecar.replay.column import Comparison
 from sidecar.replay.report.page import render
+from tests.replay.comparisons import comparison
+
+pytestmark = pytest.mark.xdist_group("report browser")
 
 COLUMNS = 4
 WIDTHS = {"wide": 1280, "narrow": 390}

@@ -7,12 +7,12 @@ import re
 from itertools import pairwise
 
 import pytest
-from comparisons import comparison
 
 from sidecar.replay.column import Column, Held, Slice
 from sidecar.replay.report import course
 from sidecar.replay.report.answered import HEIGHT, OUTCOMES, answered_by
 from sidecar.replay.report.scale import clock
+from tests.replay.comparisons import comparison
 
 MINUTE = 60.0
 

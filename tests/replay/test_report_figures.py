@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 import pytest
-from comparisons import comparison
 
 from sidecar.replay.column import Column, Comparison, Difference, Interval
 from sidecar.replay.report import figures
@@ -21,6 +20,7 @@ from sidecar.replay.report.figures import (
     signed,
     unsigned,
 )
+from tests.replay.comparisons import comparison
 
 BY = {figure.name: figure for figure in FIGURES}
 

@@ -7,11 +7,11 @@ import re
 from itertools import pairwise
 
 import pytest
-from comparisons import comparison
 
 from sidecar.replay.report.latency import HEIGHT, latencies, quantile
 from sidecar.replay.report.plot import ACROSS
 from sidecar.replay.report.scale import durations, percentiles
+from tests.replay.comparisons import comparison
 
 
 def column(*latencies, **figures):

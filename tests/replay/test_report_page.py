@@ -11,10 +11,10 @@ from html.parser import HTMLParser
 from types import MappingProxyType
 
 import pytest
-from comparisons import comparison
 
 from sidecar.replay.column import Column, Comparison, Difference, Held, Interval, Slice
 from sidecar.replay.report.page import FILES, render
+from tests.replay.comparisons import comparison
 
 INLINE = {"b", "bdi", "wbr", "code", "span", "small"}
 VOID = {"meta", "link", "br", "input", "wbr"}
@@ -290,6 +290,7 @@ def test_what_the_figures_are_made_of_has_shares():
     assert f"primary {primary:,} {primary / calls * 100:.1f} %".replace(",", " ") in said
 
 
+@pytest.mark.uncounted
 def test_a_million_calls_over_a_day_with_breakers_that_never_rest_stay_below_a_megabyte():
     luck = random.Random(3)
 

@@ -14,7 +14,6 @@ from collections import Counter
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from worlds import World, policy
 
 from sidecar.core.comparison import Compared, Result, ending
 from sidecar.core.draw import draw
@@ -24,6 +23,7 @@ from sidecar.core.shadow import SAME, Shadow
 from sidecar.core.vocabulary import Abandoned, Override
 from sidecar.policy.model import Policy
 from sidecar.replay.simulate import Arrival, Simulation
+from tests.replay.worlds import World, policy
 
 WORLDS = 60
 CALLS = 100
@@ -47,8 +47,8 @@ class Late(Simulation):
         super().__init__(engine, world)
         self._most, self._luck = most, random.Random(seed)
 
-    def at(self, when, happening) -> None:
-        super().at(max(when, self.now) + self._luck.uniform(0, self._most), happening)
+    def _push(self, when, running, turn, due) -> None:
+        super()._push(max(when, self.now) + self._luck.uniform(0, self._most), running, turn, due)
 
 
 def orders(world: World, engine: Engine):

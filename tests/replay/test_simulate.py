@@ -6,8 +6,8 @@ import asyncio
 import time
 from types import SimpleNamespace
 
+import pytest
 from virtual_loop import VirtualLoop
-from worlds import World, policy
 
 from sidecar.core.engine import Engine
 from sidecar.core.fact import (
@@ -26,6 +26,7 @@ from sidecar.edge.chat.drive import Drive
 from sidecar.edge.chat.upstream import Asked
 from sidecar.replay.simulate import TIMED_OUT, Arrival, Simulation
 from sidecar.replay.world import GOOD, NEVER
+from tests.replay.worlds import World, policy
 
 CALLS = 100  # of each world
 
@@ -107,6 +108,7 @@ def compared(worlds):
     return calls, facts, differing
 
 
+@pytest.mark.uncounted
 def test_twenty_thousand_calls_are_told_the_same_live_and_simulated(capsys):
     began = time.perf_counter()
     worlds = [(number, World(number, CALLS, benign=number % 5 == 0)) for number in range(200)]
@@ -118,6 +120,7 @@ def test_twenty_thousand_calls_are_told_the_same_live_and_simulated(capsys):
     assert calls == 20_000
 
 
+@pytest.mark.uncounted
 def test_calls_that_meet_at_the_very_same_moments_are_told_the_same():
     """Ties: arrivals, answers, leaving clients, reloads and power states at whole tenths of a second."""
     calls, _, differing = compared((number, World(number, CALLS, grid=True)) for number in range(1000, 1040))

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pickle
 
 import pytest
-from worlds import World, journal_of, policy, write
 
 from sidecar.policy.load import Loaded, revision_of
 from sidecar.replay.column import Slice
 from sidecar.replay.study import MOST_REPEATS, REPORTED, compare, pasts, replay, study, trial
 from sidecar.replay.worlds.disturbed import Flood, Outage, When
 from sidecar.replay.worlds.scenario import Scenario
+from tests.replay.worlds import World, journal_of, policy, write
 
 
 def loaded(rules, source="candidate"):

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from worlds import World
 
 from sidecar.core.fact import AttemptEnded, BreakerMoved, CallBegan, CallEnded, DormancyHeard
 from sidecar.core.vocabulary import Binding, Finish, Reason, Verdict
 from sidecar.replay.column import Held
 from sidecar.replay.figures import summary as module
 from sidecar.replay.figures.summary import QUANTILES, Summary, quantile
+from tests.replay.worlds import World
 
 
 def ended(call, seconds, provider="switch", reason=None, *, abandoned=False):

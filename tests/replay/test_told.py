@@ -7,7 +7,6 @@ import re
 
 import orjson
 import pytest
-from worlds import World, journal_of, policy, write
 
 from sidecar import cli
 from sidecar.core.fact import AttemptEnded, CallBegan, CallEnded, DormancyHeard, Overridden, PolicyAdopted
@@ -19,6 +18,7 @@ from sidecar.replay.journal import read_journals
 from sidecar.replay.record import Record
 from sidecar.replay.study import replay
 from sidecar.replay.told import tell
+from tests.replay.worlds import World, journal_of, policy, write
 
 
 def world_and_lines(number, calls=100, **kind):

@@ -17,11 +17,3 @@ Nothing here asks the core what would be right. The models are written from DESI
 the core is; where both are wrong in the same way, the promises that need no model (one end per call, in time, nothing held, no
 unsafe request sent twice, attempts bounded by calls) still hold or do not.
 """
-
-import sys
-from pathlib import Path
-
-TESTS = Path(__file__).parent.parent
-for room in (TESTS / "replay", TESTS):  # what the rooms share is found by its bare name, as under pytest
-    if str(room) not in sys.path:
-        sys.path.append(str(room))

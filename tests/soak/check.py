@@ -7,11 +7,10 @@ from collections import Counter
 from hashlib import blake2b
 from pathlib import Path
 
-from worlds import journal_of, write
-
 from sidecar.core.fact import DormancyHeard, Fact, PolicyAdopted
 from sidecar.replay.exact import ExactReplay
 from sidecar.replay.journal import read_journals
+from tests.replay.worlds import journal_of, write
 
 from .stage import perform
 from .violation import broken

@@ -118,8 +118,8 @@ MUTANTS = (
     # -- the simulator
     Mutant("late events are delivered", "replay.simulate:Simulation._tell", "running.turn == turn and ", ""),
     Mutant("told after the end", "replay.simulate:Simulation._tell", "running.turn == turn and plan.finish is None", "running.turn == turn or plan.finish is not None"),
-    Mutant("woken in the past", "replay.simulate:Simulation._perform", "step.ticket.wake = lambda: self.at(self.now,", "step.ticket.wake = lambda: self.at(now - 1,"),
-    Mutant("no end to the wait for a slot", "replay.simulate:Simulation._perform", "self.at(now + step.timeout,", "step.timeout > 0.5 or self.at(now + step.timeout,"),
+    Mutant("woken in the past", "replay.simulate:Simulation._perform", "step.ticket.wake = lambda: self._push(self.now,", "step.ticket.wake = lambda: self._push(now - 1,"),
+    Mutant("no end to the wait for a slot", "replay.simulate:Simulation._perform", "self._push(now + step.timeout,", "step.timeout > 0.5 or self._push(now + step.timeout,"),
 )  # fmt: skip
 
 

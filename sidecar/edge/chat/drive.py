@@ -51,7 +51,7 @@ class Drive:
 
     async def _until_pause(self, step: Step) -> Backoff | Finish:
         """Perform steps up to the next one that waits for its own sake, or the last."""
-        while not isinstance(step, Backoff | Finish):
+        while not isinstance(step, (Backoff, Finish)):
             if isinstance(step, Attempt):
                 step = await self._attempt(step)
             else:

@@ -23,7 +23,7 @@ class Usage:
         self._seen: dict[tuple[str, str], _Seen] = {}  # by route and client
 
     def __call__(self, fact: Fact) -> None:
-        if isinstance(fact, RelayEnded | ChatServed | ChatRejected):
+        if isinstance(fact, (RelayEnded, ChatServed, ChatRejected)):
             key, now = (fact.template, fact.client), self._wall()
             seen = self._seen.get(key)
             if seen is None:
