@@ -85,7 +85,7 @@ class Attack:
             self.open -= 1
             writer.transport.abort()
             self.ends[end] += 1
-            if end != "still open":
+            if not end.endswith("still open"):
                 self.held.append(time.monotonic() - began)
 
     async def _connect(self, source: tuple[str, int]) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

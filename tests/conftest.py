@@ -23,6 +23,13 @@ settings.load_profile("ci")
 COUNTED = ("core", "policy", "wire", "rules", "replay")
 
 
+# Begun last they would leave the other worker idle for a minute.
+LONGEST = (
+    "test_incident", "test_played", "test_any_policy", "test_simulate", "test_advice", "test_soak", "test_status_page", "test_recommend",
+    "test_restarts", "test_app", "test_published",
+)  # fmt: skip
+
+
 @pytest.hookimpl(tryfirst=True)  # before both plugins have read their options
 def pytest_configure(config):
     """An explicit ``--hypothesis-seed`` stands; with ``-p no:randomly`` Hypothesis draws one of its own."""
@@ -32,6 +39,12 @@ def pytest_configure(config):
     if option.hypothesis_seed is None and isinstance(getattr(option, "randomly_seed", None), int):
         option.hypothesis_seed = option.randomly_seed
     config.pluginmanager.register(canary_search.Search(config), "canary search")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items):
+    """Modules stay whole on one worker, for the sake of what they set up; those that take longest begin first."""
+    items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
 
 
 @pytest.hookimpl(wrapper=True)

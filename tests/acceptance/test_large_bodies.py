@@ -6,8 +6,6 @@ import pytest
 
 from benchmarks.large import MIB, MOST_GROWTH, Moved, measure
 
-pytestmark = pytest.mark.xdist_group("large bodies")
-
 
 @pytest.fixture(scope="module")
 def moved() -> dict[str, Moved]:

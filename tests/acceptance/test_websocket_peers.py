@@ -13,8 +13,6 @@ from benchmarks.websocket import Verdict, compare
 from benchmarks.websocket_by_hand import hand_cases
 from benchmarks.websocket_cases import SIZES, library_cases
 
-pytestmark = pytest.mark.xdist_group("websocket peers")
-
 GROUPS = (
     "echo", "fragments", "pings", "oversize", "close by the client", "close by the server", "loss", "handshake",
     "bad frames to the client", "bad frames to the server", "half close",

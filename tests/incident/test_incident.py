@@ -7,8 +7,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
 from tests.dashboards.prometheus import Series, binary
 from tests.dashboards.queries import Asked, annotation_queries, panel_queries
 from tests.incident import tables
@@ -20,7 +18,6 @@ EVERY = (*ACTS, GONE)
 FIGURES = "incident figures"  # the name under which they are shown when all tests have run
 
 
-@pytest.mark.xdist_group("incident")
 async def test_an_incident_is_on_every_panel_and_in_every_alert_and_in_no_other(
     tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:

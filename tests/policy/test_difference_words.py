@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 
 from sidecar.policy.difference import GROUPS, difference
 from sidecar.policy.difference.change import Side
@@ -108,7 +107,16 @@ def test_every_number_has_cases_in_both_directions(field):
     assert seen()[field] == {True, False}
 
 
+def texts(value):
+    """All that is text in what a policy states."""
+    if isinstance(value, str):
+        return [value]
+    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return [text for each in inside for text in texts(each)]
+
+
 @given(POLICIES, POLICIES)
+@example({}, {"guards": {"metadata_allow": [":"]}})
 @settings(max_examples=40)
 def test_any_two_policies(one, other):
     a, b = (Loaded(policy, revision_of(policy), "p", {}) for policy in map(Policy.model_validate, (one, other)))
@@ -122,7 +130,8 @@ def test_any_two_policies(one, other):
     }
     if a.revision == b.revision:
         assert there.entries == ()
+    odd = any(text.strip(" ;:,.") != text for text in texts([one, other]))  # a name that ends so may stand at the end
     for entry in (*there.entries, *back.entries):
-        assert entry.words.strip(" ;:,") == entry.words
         assert "None" not in entry.words
-        assert not re.search(r"[\w%)]\.$", entry.words)  # a value that is a full stop may stand at the end
+        if not odd:
+            assert entry.words.strip(" ;:,.") == entry.words

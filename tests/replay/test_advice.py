@@ -15,7 +15,7 @@ from sidecar.replay.study import study
 from sidecar.replay.world import Behaviour, Synthetic
 from tests.replay.known import QUICK, Serial, arrivals, journal, loaded, steady
 
-pytestmark = [pytest.mark.uncounted, pytest.mark.xdist_group("advice")]
+pytestmark = pytest.mark.uncounted
 
 SLUGGISH = Behaviour(0.2, 0.3, hanging=1.0)
 WELL = Behaviour(0.2, 0.3)

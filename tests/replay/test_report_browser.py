@@ -15,8 +15,6 @@ from sidecar.replay.column import Comparison
 from sidecar.replay.report.page import render
 from tests.replay.comparisons import comparison
 
-pytestmark = pytest.mark.xdist_group("report browser")
-
 COLUMNS = 4
 WIDTHS = {"wide": 1280, "narrow": 390}
 LOOKS = [(width, scheme) for width in WIDTHS for scheme in ("light", "dark")]

@@ -7,7 +7,9 @@ imputation, Rubin, 1987).
 
 Two intervals come of it. That of a *difference* is the confidence interval of the difference between two columns whose stretches are drawn
 together, which is what makes it narrow. That of a *figure* says where it is likely to lie if traffic like this came once more: both that
-traffic and the one on record are samples, so the deviations are wider by the root of two.
+traffic and the one on record are samples, so the deviations are wider by the root of two. What never happened has
+no stretches to be drawn again, which is no promise that it never will: such a share reaches to Wilson's bound (1927), of half as many
+calls for the same reason.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate, pairwise
 from math import ceil, sqrt
+from statistics import NormalDist
 from typing import NamedTuple
 
 from sidecar.core.draw import draw
@@ -27,6 +30,7 @@ RESAMPLES = 500
 CONFIDENCE = 0.95
 FEWEST = 100  # answered calls, with fewer of which no interval is stated
 _AGAIN = sqrt(2.0)
+_Z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
 _ROUNDING = 1e-9
 
 
@@ -73,8 +77,8 @@ class Resampled:
         wholes = [self._values(blocks) for blocks in dense]
         self.point: Values = {name: _mean(whole[name] for whole in wholes) for name in FIGURES}
         self.values: list[Values] = []
-        enough = all(sum(sum(steps) for _, steps in blocks) >= FEWEST for blocks in dense)
-        for number in range(RESAMPLES if enough else 0):
+        self._answered = min(sum(sum(steps) for _, steps in blocks) for blocks in dense)
+        for number in range(RESAMPLES if self._answered >= FEWEST else 0):
             blocks = dense[int(draw(0, number) * len(dense))]
             self.values.append(
                 self._values([blocks[int(draw(1, number, n) * len(blocks))] for n in range(len(blocks))])
@@ -107,10 +111,17 @@ class Resampled:
             middle = self.point[name]
             if known and middle is not None:
                 low, high = _again(name, middle, *_edges(known))
+                if name in _SHARES and low == high:
+                    low, high = self._unseen(middle)
                 if name.startswith("p"):  # no answer was ever faster or slower than these
                     low, high = max(low, seconds_of(self._steps[0])), min(high, seconds_of(self._steps[-1]))
                 found[name] = Interval(low, high)
         return found
+
+    def _unseen(self, share: float) -> tuple[float, float]:
+        """Of a share that is 0 or 1 in every resample."""
+        beyond = _Z**2 / (self._answered / 2 + _Z**2)
+        return max(share - beyond, 0.0) if share == 1 else share, min(share + beyond, 1.0) if share == 0 else share
 
     def minus(self, other: Resampled) -> dict[str, tuple[float, Interval]]:
         """Each figure less the same of ``other``, with the interval of the difference."""
