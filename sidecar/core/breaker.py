@@ -126,7 +126,7 @@ class Breaker:
         if self._out.pop(permit.number, None) is None or not self.heeds(now, permit):
             return None
         failed = verdict in FAILURES
-        slow = now - permit.at >= self._policy.slow_call.duration
+        slow = now - permit.at >= self._thresholds.slow_seconds
         if not failed and not slow and verdict not in ANSWERS:
             return None
         if self.state is State.HALF_OPEN:
@@ -210,23 +210,25 @@ class Breaker:
         if failed or slow:
             return self._trip(now, "probe_failed" if failed else "slow_rate")
         self._good_probes += 1
-        if self._good_probes < self._policy.half_open.close_after:
+        if self._good_probes < self._thresholds.close_after:
             return None
         moved = self._move(now, State.CLOSED, "recovered")
         self._window.clear()
         return moved
 
     def _tripped_by(self, now: float) -> str | None:
-        policy = self._policy
-        if policy.consecutive and self.failures_in_row >= policy.consecutive:
+        limits = (
+            self._thresholds
+        )  # and not the policy: an attribute of a model takes six times as long, and this is asked of every attempt
+        if limits.consecutive and self.failures_in_row >= limits.consecutive:
             return "consecutive"
         tally = self._window.tally(now)
-        if tally.calls < policy.min_calls:
+        if tally.calls < limits.min_calls:
             return None
         # Divided, not multiplied: 14 of 25 is exactly the float 0.56, while 0.56 · 25 is a little more than 14.
-        if tally.failures and tally.failures / tally.calls >= policy.failure_rate:
+        if tally.failures and tally.failures / tally.calls >= limits.failure_rate:
             return "failure_rate"
-        if tally.slow and tally.slow / tally.calls >= policy.slow_call.rate:
+        if tally.slow and tally.slow / tally.calls >= limits.slow_rate:
             return "slow_rate"
         return None
 

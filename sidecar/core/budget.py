@@ -13,14 +13,17 @@ _ROUNDING = 1e-9  # five deposits of 0.2 must pay for one retry
 
 
 class RetryBudget:
-    """One target's budget. ``now`` is taken for the sake of one shape for all machines; a balance does not age."""
+    """One target's budget; ``burst`` is the most that there can be, by the numbers in force.
+
+    ``now`` is taken for the sake of one shape for all machines; a balance does not age.
+    """
 
     def __init__(self, policy: RetryBudgetPolicy) -> None:
-        self._policy = policy
+        self._ratio, self.burst = policy.ratio, policy.burst
         self._balance = policy.burst
 
     def deposit(self, now: float) -> None:  # noqa: ARG002
-        self._balance = min(self._balance + self._policy.ratio, self._policy.burst)
+        self._balance = min(self._balance + self._ratio, self.burst)
 
     def withdraw(self, now: float) -> bool:  # noqa: ARG002
         """Pay for one retry, when it is scheduled. False, and nothing is taken, if the balance does not allow it."""
@@ -31,17 +34,12 @@ class RetryBudget:
 
     def refund(self, now: float) -> None:  # noqa: ARG002
         """Give back what a retry was paid that was cancelled before it was sent."""
-        self._balance = min(self._balance + 1, self._policy.burst)
+        self._balance = min(self._balance + 1, self.burst)
 
     def balance(self, now: float) -> float:  # noqa: ARG002
         return self._balance
 
-    @property
-    def burst(self) -> float:
-        """The most that there can be, by the numbers in force."""
-        return self._policy.burst
-
     def adopt(self, policy: RetryBudgetPolicy) -> None:
         """Take new numbers. What was saved stays, up to the new burst: a reload is no way to buy retries."""
-        self._policy = policy
+        self._ratio, self.burst = policy.ratio, policy.burst
         self._balance = min(self._balance, policy.burst)

@@ -17,7 +17,7 @@ from sidecar.policy.model import LimiterPolicy
 
 class Limiter:
     def __init__(self, policy: LimiterPolicy) -> None:
-        self._policy = policy
+        self._slots, self._places = policy.max_concurrent, policy.queue
         self._queue: deque[Ticket] = deque()
         self.in_flight = 0
 
@@ -28,15 +28,15 @@ class Limiter:
     @property
     def limits(self) -> tuple[int, int]:
         """Slots and places in the queue, by the numbers in force: a call that began before a reload meets them as well."""
-        return self._policy.max_concurrent, self._policy.queue
+        return self._slots, self._places
 
     def enter(self, now: float) -> Ticket | None:  # noqa: ARG002
         """A granted ticket, a waiting one, or None: shed."""
         ticket = Ticket()
-        if self.in_flight < self._policy.max_concurrent:
+        if self.in_flight < self._slots:
             self._grant(ticket)
             return ticket
-        if len(self._queue) >= self._policy.queue:
+        if len(self._queue) >= self._places:
             return None
         self._queue.append(ticket)
         return ticket
@@ -51,11 +51,11 @@ class Limiter:
 
     def adopt(self, policy: LimiterPolicy) -> None:
         """Take new numbers. Nobody who is under way or waiting is thrown out; a smaller limit is reached as they leave."""
-        self._policy = policy
+        self._slots, self._places = policy.max_concurrent, policy.queue
         self._grant_waiting()
 
     def _grant_waiting(self) -> None:
-        while self._queue and self.in_flight < self._policy.max_concurrent:
+        while self._queue and self.in_flight < self._slots:
             self._grant(self._queue.popleft())
 
     def _grant(self, ticket: Ticket) -> None:

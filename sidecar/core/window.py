@@ -29,24 +29,22 @@ class CountWindow:
 
     def __init__(self, size: int) -> None:
         self._calls: deque[tuple[bool, bool]] = deque(maxlen=size)
-        self._failures = 0
-        self._slow = 0
+        self._tally = Tally(0, 0, 0)
 
     def add(self, now: float, *, failed: bool, slow: bool) -> None:  # noqa: ARG002 - one interface for both windows
-        if len(self._calls) == self._calls.maxlen:
+        calls, failures, slow_ones = self._tally
+        if calls == self._calls.maxlen:
             old_failed, old_slow = self._calls[0]
-            self._failures -= old_failed
-            self._slow -= old_slow
+            calls, failures, slow_ones = calls - 1, failures - old_failed, slow_ones - old_slow
         self._calls.append((failed, slow))
-        self._failures += failed
-        self._slow += slow
+        self._tally = Tally(calls + 1, failures + failed, slow_ones + slow)
 
     def tally(self, now: float) -> Tally:  # noqa: ARG002
-        return Tally(len(self._calls), self._failures, self._slow)
+        return self._tally
 
     def clear(self) -> None:
         self._calls.clear()
-        self._failures = self._slow = 0
+        self._tally = Tally(0, 0, 0)
 
 
 class TimeWindow:

@@ -118,7 +118,9 @@ def trial(
         arrivals = each.record.arrivals(loaded.policy)
         if scenario.floods:
             arrivals = flooded(arrivals, scenario.floods, zero, seed)
-        engine = Engine(zero, loaded.policy, revision=loaded.revision, source=loaded.source, seed=seed, emit=summary)
+        engine = Engine(
+            zero, loaded.policy, revision=loaded.revision, source=loaded.source, seed=seed, emit=summary.__call__
+        )
         simulation = Simulation(
             engine, Disturbed(world, scenario.disturbances, zero, seed) if scenario.disturbances else world
         )

@@ -32,7 +32,9 @@ from sidecar.replay.worlds.survival import Survival
 
 UNREACHABLE = Outcome(error=ErrorKind.CONNECT)
 LATENESS = 0.01  # seconds that live timers may be late: an attempt that would wait that much longer is not another one
-MOST_UNDER_WAY = 20_000  # pairs of calls and targets whose turns are counted
+MOST_UNDER_WAY = (
+    20_000  # pairs of calls and targets whose turns are counted for certain; at most twice as many are held
+)
 AUTO = "auto"
 Servers = Mapping[str, int | str | None]
 
@@ -128,6 +130,7 @@ class AsRecorded:
         self._past = past
         self._seed = seed
         self._turns: dict[tuple[int, str], int] = {}
+        self._turns_before: dict[tuple[int, str], int] = {}
         self._free = {
             target: [-math.inf] * history.served.servers
             for target, history in past.histories.items()
@@ -164,11 +167,15 @@ class AsRecorded:
         return _queued(now + history.transport, free, seconds) + history.transport, outcome
 
     def _turn(self, call: int, target: str) -> int:
-        """How often this call asks this target by now. What is forgotten belongs to calls that ended long ago."""
-        turn = self._turns.get((call, target), 0) + 1
-        self._turns[call, target] = turn
-        if len(self._turns) > MOST_UNDER_WAY:
-            del self._turns[next(iter(self._turns))]
+        """How often this call asks this target by now. What is forgotten belongs to calls that ended long ago.
+
+        A generation at a time: to find the oldest entry of a dict means to step over all places that were deleted before it.
+        """
+        turns, asked = self._turns, (call, target)
+        turn = (turns.get(asked) or self._turns_before.get(asked, 0)) + 1
+        turns[asked] = turn
+        if len(turns) >= MOST_UNDER_WAY:
+            self._turns_before, self._turns = turns, {}
         return turn
 
     def _alone(self, asked: _Asked, history: History, recorded: Attempted | None) -> tuple[float, Outcome]:
