@@ -172,7 +172,7 @@ def _play(engine: Engine, patience: float, failures: Any) -> None:
     """One call before targets that are busy, and then fail as told."""
     running = engine.begin(0.0, plan.Call(1, patience))
     limiters = {name: machines.limiter for name, machines in engine._machines.items()}
-    held = {name: limiter.enter(0.0) for name, limiter in limiters.items() if limiter._policy.max_concurrent == 1}
+    held = {name: limiter.enter(0.0) for name, limiter in limiters.items() if limiter.limits[0] == 1}
     now, step = 0.0, running.start()
     while not isinstance(step, Finish):
         late, kind, ask = next(failures, (1.0, "silent", 0.0))
@@ -185,7 +185,7 @@ def _play(engine: Engine, patience: float, failures: Any) -> None:
             step = running.send(Answered(now, _outcome(kind, ask)))
         else:
             now += step.delay
-            if step.target not in held and limiters[step.target]._policy.max_concurrent == 1:
+            if step.target not in held and limiters[step.target].limits[0] == 1:
                 held[step.target] = limiters[step.target].enter(now)
             step = running.send(Woke(now))
 
