@@ -14,7 +14,7 @@ help:
 	@echo "make acceptance  the long runs: full-length incidents against the lab"
 	@echo "make containers  the image built and run without Docker's engine, and compose files brought up (root)"
 	@echo "make incident    a scripted incident, what every panel and alert saw of it, and a Prometheus to look at (SECONDS=600)"
-	@echo "make properties  what must hold for anything that is made up, five hundred examples each instead of fifty"
+	@echo "make properties  what must hold for anything that is made up, five hundred examples where make test has fifty"
 	@echo "make fuzz        generated messages and requests for FUZZ_SECONDS (900) seconds"
 	@echo "make soak        a million calls in generated worlds (SOAK_CALLS=n), and whether every deliberate fault is found"
 	@echo "make fidelity    50,000 live calls decided again, and policies predicted, then tried: what a replay is worth (half an hour)"
@@ -75,7 +75,7 @@ incident: .venv/.ready deps
 	$(BIN)/python -m benchmarks.incident --seconds $(or $(SECONDS),600)
 
 properties: .venv/.ready
-	$(BIN)/python -m pytest -m "not slow" -n 2 --hypothesis-profile=long $(addprefix tests/,core policy wire rules replay golden edge lab cli fuzz) $(PYTEST)
+	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadscope --no-loadscope-reorder --hypothesis-profile=long $(addprefix tests/,core policy wire rules replay golden edge lab cli fuzz) $(PYTEST)
 
 fuzz: .venv/.ready
 	$(BIN)/python -m tests.fuzz $(or $(FUZZ_SECONDS),900)

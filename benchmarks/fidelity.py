@@ -3,7 +3,7 @@
 Six fixed scenes, and four in which a prediction from a journal must be bad; ``benchmarks.fidelity_scenes`` says what they are. Each run is
 a real sidecar with real sockets in front of a lab, at the pace of real time. Arrivals (Poisson), turns of the world and what the lab draws
 come from seeds that are drawn now and printed; the lab of B has other ones than that of A. The bars: shares within 1 point, quantiles
-within 10 %. Beside the prediction stands the naive one, that B would be as A was. All takes some 25 minutes.
+within 10 %. Beside the prediction stands the naive one, that B would be as A was. All takes some 35 minutes.
 
     python -m benchmarks.fidelity --only a,f --seed 7
     python -m benchmarks.fidelity --journals DIR      # keeps the journals,

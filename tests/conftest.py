@@ -19,7 +19,7 @@ settings.register_profile("ci", common, max_examples=50)
 settings.register_profile("long", common, max_examples=500)
 settings.load_profile("ci")
 
-# The rooms whose branches are counted, and so the only ones whose tests pay for the counting: it doubles what they take.
+# The rooms whose branches are counted (PURE in the Makefile), and so the only ones whose tests pay for the counting: it doubles what they take.
 COUNTED = ("core", "policy", "wire", "rules", "replay")
 
 

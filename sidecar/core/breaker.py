@@ -217,9 +217,7 @@ class Breaker:
         return moved
 
     def _tripped_by(self, now: float) -> str | None:
-        limits = (
-            self._thresholds
-        )  # and not the policy: an attribute of a model takes six times as long, and this is asked of every attempt
+        limits = self._thresholds  # and not the policy: an attribute of a model is dear, and every attempt asks
         if limits.consecutive and self.failures_in_row >= limits.consecutive:
             return "consecutive"
         tally = self._window.tally(now)

@@ -125,7 +125,7 @@ class _Given(NamedTuple):
     waiting: bool
 
 
-_ENDS = (_Left, Reason)  # a call is over, or its turn on this rung
+_ENDS = (_Left, Reason)  # a call is over, or its turn on this rung; a tuple, for a union would be made anew each time
 
 _Plan = Generator[Step, Event, Finish]
 _Asked = Generator[Step, Event, "_Given | _Left | Reason"]

@@ -118,9 +118,7 @@ def trial(
         arrivals = each.record.arrivals(loaded.policy)
         if scenario.floods:
             arrivals = flooded(arrivals, scenario.floods, zero, seed)
-        engine = Engine(
-            zero, loaded.policy, revision=loaded.revision, source=loaded.source, seed=seed, emit=summary.__call__
-        )
+        engine = Engine(zero, loaded.policy, revision=loaded.revision, source=loaded.source, seed=seed, emit=summary)
         simulation = Simulation(
             engine, Disturbed(world, scenario.disturbances, zero, seed) if scenario.disturbances else world
         )

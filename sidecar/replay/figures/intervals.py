@@ -7,9 +7,9 @@ imputation, Rubin, 1987).
 
 Two intervals come of it. That of a *difference* is the confidence interval of the difference between two columns whose stretches are drawn
 together, which is what makes it narrow. That of a *figure* says where it is likely to lie if traffic like this came once more: both that
-traffic and the one on record are samples, so the deviations are wider by the root of two. What never happened has
-no stretches to be drawn again, which is no promise that it never will: such a share reaches to Wilson's bound (1927), of half as many
-calls for the same reason.
+traffic and the one on record are samples, so the deviations are wider by the root of two. What never happened has no
+stretches to be drawn again, which is no promise that it never will: such a share reaches to Wilson's bound (1927), of half as many calls
+for the same reason.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ class Resampled:
             middle = self.point[name]
             if known and middle is not None:
                 low, high = _again(name, middle, *_edges(known))
-                if name in _SHARES and low == high:
+                if name in _SHARES and middle in (0, 1):
                     low, high = self._unseen(middle)
                 if name.startswith("p"):  # no answer was ever faster or slower than these
                     low, high = max(low, seconds_of(self._steps[0])), min(high, seconds_of(self._steps[-1]))
@@ -119,9 +119,9 @@ class Resampled:
         return found
 
     def _unseen(self, share: float) -> tuple[float, float]:
-        """Of a share that is 0 or 1 in every resample."""
+        """Of a share that is 0 or 1, and so in every resample."""
         beyond = _Z**2 / (self._answered / 2 + _Z**2)
-        return max(share - beyond, 0.0) if share == 1 else share, min(share + beyond, 1.0) if share == 0 else share
+        return (1 - beyond, 1.0) if share else (0.0, beyond)
 
     def minus(self, other: Resampled) -> dict[str, tuple[float, Interval]]:
         """Each figure less the same of ``other``, with the interval of the difference."""

@@ -32,9 +32,7 @@ from sidecar.replay.worlds.survival import Survival
 
 UNREACHABLE = Outcome(error=ErrorKind.CONNECT)
 LATENESS = 0.01  # seconds that live timers may be late: an attempt that would wait that much longer is not another one
-MOST_UNDER_WAY = (
-    20_000  # pairs of calls and targets whose turns are counted for certain; at most twice as many are held
-)
+MOST_UNDER_WAY = 20_000  # pairs of calls and targets whose turns are surely counted; at most twice as many are
 AUTO = "auto"
 Servers = Mapping[str, int | str | None]
 
