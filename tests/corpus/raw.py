@@ -7,6 +7,7 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
+SLICES = 16
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
@@ -124,7 +125,7 @@ async def talk(
 ) -> tuple[bytes, bool]:
     """Send (``step`` bytes at a time), and read until the end, ``enough`` or the end of patience. Returns what came, and whether the connection was closed."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=2**24)
-    out = b""
+    heard = bytearray()
     closed = False
     try:
         if step:
@@ -137,19 +138,35 @@ async def talk(
             writer.write(data)
         if half_close:
             writer.write_eof()
-        async with asyncio.timeout(patience):
-            while not enough(out):
-                piece = await reader.read(65536)
-                if not piece:
-                    closed = True
-                    break
-                out += piece
-    except TimeoutError:
-        pass
+        closed = await _listen(reader, heard, enough, patience)
     except ConnectionError:
         closed = True
     finally:
         writer.close()
         with suppress(ConnectionError):
             await writer.wait_closed()
-    return out, closed
+    return bytes(heard), closed
+
+
+async def _listen(
+    reader: asyncio.StreamReader, heard: bytearray, enough: Callable[[bytes], bool], patience: float
+) -> bool:
+    """Whether the end came. Patience passes in slices: a loop that is held up loses one of them, not the answer it was about to deliver."""
+
+    async def read() -> bool:
+        while not enough(bytes(heard)):
+            piece = await reader.read(65536)
+            if not piece:
+                return True
+            heard.extend(piece)
+        return False
+
+    reading = asyncio.ensure_future(read())
+    for _ in range(SLICES):
+        await asyncio.wait({reading}, timeout=patience / SLICES)
+        if reading.done():
+            return reading.result()
+    reading.cancel()
+    with suppress(asyncio.CancelledError):
+        return await reading
+    return False
