@@ -35,10 +35,10 @@ for ``max``: a target that fails right after it was let in again has not recover
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import NamedTuple
 
 from sidecar.core.draw import draw
 from sidecar.core.fact import BreakerMoved, Counts, Thresholds
+from sidecar.core.value import Value
 from sidecar.core.vocabulary import ANSWERS, FAILURES, Verdict
 from sidecar.core.window import Tally, window_for
 from sidecar.policy.model import BreakerPolicy
@@ -56,14 +56,14 @@ FORCED = frozenset({State.FORCED_OPEN, State.FORCED_CLOSED})
 UNTIL_RELEASED = 60.0  # seconds: what a held breaker says about when to ask again; nobody knows
 
 
-class Permit(NamedTuple):
+class Permit(Value):
     number: int
     epoch: int
     at: float
     expires: float
 
 
-class Refusal(NamedTuple):
+class Refusal(Value):
     """``retry_after``: seconds until it is worth asking again, as far as can be known."""
 
     retry_after: float
@@ -179,8 +179,9 @@ class Breaker:
 
     def counts(self, now: float) -> Counts:
         """What a move would be decided by now, with what it is held against."""
-        calls, failures, slow = self._window.tally(now)
-        return Counts(self.state, calls, failures, slow, self.failures_in_row, self._good_probes, self._thresholds)
+        seen, row, good = self._window, self.failures_in_row, self._good_probes
+        seen.advance(now)
+        return Counts(self.state, seen.calls, seen.failures, seen.slow, row, good, self._thresholds)
 
     def view(self, now: float) -> dict[str, object]:
         """State with its counts against their thresholds, for people."""
@@ -220,13 +221,14 @@ class Breaker:
         limits = self._thresholds  # and not the policy: an attribute of a model is dear, and every attempt asks
         if limits.consecutive and self.failures_in_row >= limits.consecutive:
             return "consecutive"
-        tally = self._window.tally(now)
-        if tally.calls < limits.min_calls:
+        seen = self._window
+        seen.advance(now)
+        if seen.calls < limits.min_calls:
             return None
         # Divided, not multiplied: 14 of 25 is exactly the float 0.56, while 0.56 · 25 is a little more than 14.
-        if tally.failures and tally.failures / tally.calls >= limits.failure_rate:
+        if seen.failures and seen.failures / seen.calls >= limits.failure_rate:
             return "failure_rate"
-        if tally.slow and tally.slow / tally.calls >= limits.slow_rate:
+        if seen.slow and seen.slow / seen.calls >= limits.slow_rate:
             return "slow_rate"
         return None
 

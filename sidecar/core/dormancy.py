@@ -36,8 +36,8 @@ class Dormancy:
 
     def forbids(self, target: str, policy: Dormant) -> bool:
         """Whether the target must not even be asked."""
-        return policy.mode == "obey" and self.off(target)
+        return self.off(target) and policy.mode == "obey"
 
     def explains(self, target: str, policy: Dormant, outcome: Outcome) -> bool:
         """Whether this outcome is just what a target that is off by policy looks like: no failure, no penalty, no alert."""
-        return policy.mode != "ignore" and outcome.error in _ABSENT and self.off(target)
+        return outcome.error in _ABSENT and self.off(target) and policy.mode != "ignore"

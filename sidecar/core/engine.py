@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 from sidecar.core.breaker import Breaker, State
 from sidecar.core.budget import RetryBudget
-from sidecar.core.classify import Classifier
 from sidecar.core.dormancy import GOVERNED, Dormancy
 from sidecar.core.fact import CallBegan, DormancyHeard, Emit, EventHeard, Overridden, PolicyAdopted, RateLimited
 from sidecar.core.limiter import Limiter
@@ -79,11 +78,11 @@ class Engine:
     def adopt(self, now: float, policy: Policy, *, revision: str, source: str) -> None:
         """Put a policy in force for every call that begins from now on."""
         self._lease = max(self._lease, policy.deadline.client + LEASE_MARGIN)
-        ladder = tuple(Rung(target, self._machines_for(target), Classifier(target)) for target in policy.ladder)
-        self.targets = tuple(rung.target.name for rung in ladder)
+        ladder = tuple(Rung.of(target, self._machines_for(target)) for target in policy.ladder)
+        self.targets = tuple(rung.name for rung in ladder)
         """The names of the ladder in force."""
         self._sessions.max_keys = policy.guards.max_sessions
-        self.scene = Scene(policy, ladder, self._dormancy, self._off, self._seed)
+        self.scene = Scene.of(policy, ladder, self._dormancy, self._off, self._seed)
         self.revision = revision
         self._emit(PolicyAdopted(now, revision, source, policy))
 
@@ -122,11 +121,11 @@ class Engine:
 
     def gauges(self, now: float) -> dict[str, Gauges]:
         """The state of every target of the ladder in force, as figures."""
-        return {rung.target.name: _gauges(now, rung.machines) for rung in self.scene.ladder}
+        return {rung.name: _gauges(now, rung.machines) for rung in self.scene.ladder}
 
     def view(self, now: float) -> dict[str, object]:
         """The state of every target, for people."""
-        return {rung.target.name: self._view(now, rung) for rung in self.scene.ladder}
+        return {rung.name: self._view(now, rung) for rung in self.scene.ladder}
 
     def _view(self, now: float, rung: Rung) -> dict[str, object]:
         machines, limits = rung.machines, rung.target.limiter
@@ -139,8 +138,8 @@ class Engine:
             "retry_budget": [round(machines.budget.balance(now), 3), rung.target.retry_budget.burst],
             "latency_p95_seconds": machines.latency.quantile(0.95),
             "reserve_seconds": rung.reserve(),
-            "dormant": self._dormancy.off(rung.target.name),
-            "off": rung.target.name in self._off,
+            "dormant": self._dormancy.off(rung.name),
+            "off": rung.name in self._off,
         }
 
     def _machines_for(self, target: Target) -> Machines:

@@ -11,13 +11,14 @@ come last and have defaults: who reads only what happened (metrics, log, traces,
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
+from sidecar.core.value import Value, asdict
 from sidecar.core.vocabulary import Binding, Event, Finish, Outcome, Override, Reason, Verdict
 from sidecar.policy.model import Policy
 
 
-class Thresholds(NamedTuple):
+class Thresholds(Value):
     """What a breaker's counts are held against, as its policy has it; ``consecutive`` 0 means never."""
 
     consecutive: int
@@ -28,7 +29,7 @@ class Thresholds(NamedTuple):
     close_after: int
 
 
-class Counts(NamedTuple):
+class Counts(Value):
     """How a breaker stood when it decided: its state then, calls, failures and slow calls of its window, failures and probes in a row."""
 
     state: str
@@ -40,7 +41,7 @@ class Counts(NamedTuple):
     thresholds: Thresholds
 
 
-class CallBegan(NamedTuple):
+class CallBegan(Value):
     """Input of the engine: a chat was admitted. ``patience`` is the whole time from now to the answer, in seconds.
 
     ``ladder`` names the targets of its policy, in order.
@@ -54,7 +55,7 @@ class CallBegan(NamedTuple):
     ladder: tuple[str, ...] = ()
 
 
-class EventHeard(NamedTuple):
+class EventHeard(Value):
     """Input of the engine: the driver told a plan something."""
 
     at: float
@@ -62,7 +63,7 @@ class EventHeard(NamedTuple):
     event: Event
 
 
-class AttemptStarted(NamedTuple):
+class AttemptStarted(Value):
     """A target is asked.
 
     Decided by: ``left`` seconds until the call must be answered, ``reserved`` of them kept back for the targets below, ``waited`` seconds
@@ -81,7 +82,7 @@ class AttemptStarted(NamedTuple):
     breaker: str | None = None
 
 
-class AttemptEnded(NamedTuple):
+class AttemptEnded(Value):
     """``seconds`` is the time the attempt took; ``outcome`` is None when the client left.
 
     Decided by: the ``rule`` that led to the verdict, in the words of ``core/classify`` and ``core/plan``. ``counts`` are those of the
@@ -102,7 +103,7 @@ class AttemptEnded(NamedTuple):
     heeded: bool = True
 
 
-class RetryInputs(NamedTuple):
+class RetryInputs(Value):
     """What it was decided by whether a target is asked again.
 
     ``asked`` attempts of at most ``most`` so far; the wait would be ``delay`` seconds; ``left`` seconds remain for this target; the
@@ -118,7 +119,7 @@ class RetryInputs(NamedTuple):
     refuses_for: float | None
 
 
-class Retried(NamedTuple):
+class Retried(Value):
     """A retry was scheduled: ``delay`` seconds from ``at``, for what ``cause`` names (an error kind or a status)."""
 
     at: float
@@ -130,7 +131,7 @@ class Retried(NamedTuple):
     inputs: RetryInputs | None = None
 
 
-class RetryDenied(NamedTuple):
+class RetryDenied(Value):
     """A retryable failure was not retried: ``why`` is attempts, effects, open, deadline or budget, the first that forbids it."""
 
     at: float
@@ -140,7 +141,7 @@ class RetryDenied(NamedTuple):
     inputs: RetryInputs | None = None
 
 
-class BreakerMoved(NamedTuple):
+class BreakerMoved(Value):
     """A breaker changed its state.
 
     ``why`` is failure_rate, consecutive, slow_rate, probe_failed, recovered, timer, window_opened, override or override_ended;
@@ -157,7 +158,7 @@ class BreakerMoved(NamedTuple):
     call: int | None = None
 
 
-class Refused(NamedTuple):
+class Refused(Value):
     """A target was not asked at all.
 
     Decided by: ``left`` seconds that it would have had, the state of its ``breaker`` and the move that led to it, ``in_flight``
@@ -178,7 +179,7 @@ class Refused(NamedTuple):
     limits: tuple[int, int] | None = None
 
 
-class FellBack(NamedTuple):
+class FellBack(Value):
     """The call left ``target``, for the next rung of the ladder if it is ``allowed``: the policy's fallback.on names the reason."""
 
     at: float
@@ -188,7 +189,7 @@ class FellBack(NamedTuple):
     allowed: bool = True
 
 
-class CallEnded(NamedTuple):
+class CallEnded(Value):
     """Exactly one per call. ``first_reason`` is why the primary target did not answer, whatever came later."""
 
     at: float
@@ -199,14 +200,14 @@ class CallEnded(NamedTuple):
     attempts: int
 
 
-class DormancyHeard(NamedTuple):
+class DormancyHeard(Value):
     """Input of the engine: madre's power state. ``active`` is None when it could not be read."""
 
     at: float
     active: frozenset[str] | None
 
 
-class Overridden(NamedTuple):
+class Overridden(Value):
     """Input of the engine: an operator decided about a target; ``override`` is None when that is over."""
 
     at: float
@@ -214,7 +215,7 @@ class Overridden(NamedTuple):
     override: Override | None
 
 
-class PolicyAdopted(NamedTuple):
+class PolicyAdopted(Value):
     """Input of the engine: a policy is in force from now on."""
 
     at: float
@@ -223,7 +224,7 @@ class PolicyAdopted(NamedTuple):
     policy: Policy
 
 
-class ReloadEnded(NamedTuple):
+class ReloadEnded(Value):
     """Somebody wanted the policy read again: ``trigger`` is file, signal or admin, ``result`` changed, unchanged or failed."""
 
     at: float
@@ -231,7 +232,7 @@ class ReloadEnded(NamedTuple):
     result: str
 
 
-class RateLimited(NamedTuple):
+class RateLimited(Value):
     """A chat was refused by the sliding window of its session or peer."""
 
     at: float
@@ -239,7 +240,7 @@ class RateLimited(NamedTuple):
     anonymous: bool
 
 
-class ChatRejected(NamedTuple):
+class ChatRejected(Value):
     """A chat got an answer before any plan was made: 401, 403, 413, 422, 429, … ``reason`` is a closed word.
 
     Here as in the other facts about requests, ``template`` is the known path that was asked for and ``client`` the kind of program
@@ -254,7 +255,7 @@ class ChatRejected(NamedTuple):
     client: str = "other"
 
 
-class ChatServed(NamedTuple):
+class ChatServed(Value):
     """The answer to an admitted chat left. ``overhead`` is our own part of ``seconds``: no target, queue or backoff.
 
     ``outcome`` is primary, fallback, local, failed or client_gone; ``status`` is 499 when the client left. ``trace_id`` is that of the
@@ -274,7 +275,7 @@ class ChatServed(NamedTuple):
     sampled: bool = False
 
 
-class RelayEnded(NamedTuple):
+class RelayEnded(Value):
     """One relayed request is over. ``kind`` is http, sse or websocket; ``status`` None when there was no answer.
 
     ``error`` is a closed word (connect, timeout, reset, protocol, truncated, client-gone, loop, denied, unauthorised) or None.
@@ -292,7 +293,7 @@ class RelayEnded(NamedTuple):
     client: str = "other"
 
 
-class MessageRefused(NamedTuple):
+class MessageRefused(Value):
     """A message on the data port was not HTTP as we accept it. ``why`` is one of the closed words of ``wire``."""
 
     at: float
@@ -300,7 +301,7 @@ class MessageRefused(NamedTuple):
     why: str
 
 
-class RequestShed(NamedTuple):
+class RequestShed(Value):
     """A request was answered 503 at once because there is too much to do: ``why`` is chats or relays (too many at once) or lag."""
 
     at: float
@@ -316,7 +317,7 @@ Gave = Literal["answered", "degraded", "rejected", "error", "unreadable", "clien
 """What a chat got from the gateway instead."""
 
 
-class ChatObserved(NamedTuple):
+class ChatObserved(Value):
     """A chat was relayed under ``mode: shadow`` and looked at, and that is over.
 
     ``route`` is chat; alias or commands for what looks like it and would need a token; reject for what we would not pass on at all.
@@ -350,7 +351,7 @@ def as_json(fact: Fact, began: float) -> dict[str, Any]:
 
 
 def _fields(value: Any, began: float) -> dict[str, Any]:
-    fields = value._asdict()
+    fields = asdict(value)
     fields.pop("call", None)
     at = fields.pop("at", None)
     timed = {} if at is None else {"after_seconds": round(at - began, 6)}
@@ -358,4 +359,4 @@ def _fields(value: Any, began: float) -> dict[str, Any]:
 
 
 def _plain(value: Any, began: float) -> Any:
-    return {"is": type(value).__name__, **_fields(value, began)} if hasattr(value, "_asdict") else value
+    return {"is": type(value).__name__, **_fields(value, began)} if isinstance(value, Value) else value

@@ -15,13 +15,12 @@ retry budget) is given back before the next step that does not need it, also whe
 from __future__ import annotations
 
 from collections.abc import Container, Generator
-from typing import NamedTuple
 
 from sidecar.core.backoff import backoff
 from sidecar.core.breaker import Breaker, Permit, Refusal
 from sidecar.core.budget import RetryBudget
 from sidecar.core.classify import Classifier, Judged
-from sidecar.core.deadline import MIN_ATTEMPT, Deadline
+from sidecar.core.deadline import MIN_ATTEMPT, bounded, part
 from sidecar.core.dormancy import Dormancy
 from sidecar.core.draw import draw
 from sidecar.core.fact import (
@@ -38,6 +37,7 @@ from sidecar.core.fact import (
 )
 from sidecar.core.limiter import Limiter
 from sidecar.core.record import LatencyRecord
+from sidecar.core.value import Value, replace
 from sidecar.core.vocabulary import (
     ANSWERS,
     UNSENT,
@@ -57,7 +57,7 @@ from sidecar.core.vocabulary import (
     Verdict,
     Woke,
 )
-from sidecar.policy.model import Policy, Target
+from sidecar.policy.model import Dormant, Policy, Target
 
 RESERVE_LEAST, RESERVE_MOST = 0.3, 1.5  # seconds: what `reserve: auto` stays within
 SUSPICIOUS = 0.5  # share of a slow call after which silence counts against a target even if the client was impatient
@@ -69,7 +69,7 @@ _DORMANT = Judged(Verdict.IGNORED, "dormant")
 _IMPATIENT = Judged(Verdict.IGNORED, "short patience")
 
 
-class Call(NamedTuple):
+class Call(Value):
     """One chat, as far as the core may know it.
 
     ``number`` is unique and seeds the call's draws; ``patience`` is seconds until the answer must leave.
@@ -80,7 +80,7 @@ class Call(NamedTuple):
     correlation_id: str = ""
 
 
-class Machines(NamedTuple):
+class Machines(Value, gc=True):
     """What is remembered of a target from call to call. Survives a change of policy."""
 
     breaker: Breaker
@@ -89,22 +89,31 @@ class Machines(NamedTuple):
     latency: LatencyRecord
 
 
-class Rung(NamedTuple):
-    """One target under one policy."""
+class Rung(Value, gc=True):
+    """One target under one policy. What every call asks for stands beside the target, because an attribute of a model is dear."""
 
     target: Target
     machines: Machines
     classify: Classifier
+    name: str
+    reserved: float | None
+    timeout: float | None
+    connect_timeout: float
+
+    @classmethod
+    def of(cls, target: Target, machines: Machines) -> Rung:
+        own = target.timeouts
+        return cls(target, machines, Classifier(target), target.name, target.reserve, own.attempt, own.connect)
 
     def reserve(self) -> float:
         """Seconds that the rungs above keep back for this one."""
-        if self.target.reserve is not None:
-            return self.target.reserve
+        if self.reserved is not None:
+            return self.reserved
         observed = self.machines.latency.quantile(0.95)
         return RESERVE_MOST if observed is None else min(max(observed, RESERVE_LEAST), RESERVE_MOST)
 
 
-class Scene(NamedTuple):
+class Scene(Value, gc=True):
     """What a call meets: the policy it began with, and the machines as they are."""
 
     policy: Policy
@@ -112,25 +121,22 @@ class Scene(NamedTuple):
     dormancy: Dormancy
     off: Container[str]  # targets an operator has switched off, as they are now
     seed: int
+    dormant: Dormant
+    patient: float  # seconds below which a client is impatient
+
+    @classmethod
+    def of(cls, policy: Policy, ladder: tuple[Rung, ...], dormancy: Dormancy, off: Container[str], seed: int) -> Scene:
+        patience = policy.deadline.client - policy.deadline.margin
+        return cls(policy, ladder, dormancy, off, seed, policy.dormant, patience * SHORTENED)
 
 
-class _Left(NamedTuple):
-    """The client left: nobody needs an answer."""
-
-
-class _Given(NamedTuple):
-    """A target answered."""
-
-    attempt: int
-    waiting: bool
-
-
-_ENDS = (_Left, Reason)  # a call is over, or its turn on this rung; a tuple, for a union would be made anew each time
+_LEFT = Finish(None, None, degraded=False, reason=None, abandoned=True)  # the client left: nobody needs an answer
+_ENDS = (Finish, Reason)  # a call is over, or its turn on this rung; a tuple, for a union would be made anew each time
 
 _Plan = Generator[Step, Event, Finish]
-_Asked = Generator[Step, Event, "_Given | _Left | Reason"]
-_Queued = Generator[Step, Event, "Ticket | _Left | Reason"]
-_Tried = Generator[Step, Event, "tuple[Outcome, Verdict] | _Left | Reason"]
+_Asked = Generator[Step, Event, Finish | Reason]
+_Queued = Generator[Step, Event, Ticket | Finish | Reason]
+_Tried = Generator[Step, Event, "tuple[Outcome, Verdict] | Finish | Reason"]
 
 
 class _Course:
@@ -139,15 +145,14 @@ class _Course:
     __slots__ = ("attempts", "call", "deadline", "emit", "first_reason", "now", "scene", "shortened")
 
     def __init__(self, now: float, call: Call, scene: Scene, emit: Emit) -> None:
-        patience = scene.policy.deadline
         self.now = now
         self.call = call
         self.scene = scene
         self.emit = emit
         self.attempts = 0
         self.first_reason: Reason | None = None  # why the primary did not answer
-        self.deadline = Deadline(now + call.patience)
-        self.shortened = call.patience < (patience.client - patience.margin) * SHORTENED
+        self.deadline = now + call.patience
+        self.shortened = call.patience < scene.patient
 
 
 def plan_call(now: float, call: Call, scene: Scene, emit: Emit) -> _Plan:
@@ -166,30 +171,27 @@ def _descend(course: _Course) -> Generator[Step, Event, Finish]:
         reserved = 0.0
         for below in scene.ladder[depth + 1 :]:
             reserved += below.reserve()
-        result = yield from _ask(course, rung, course.deadline.part(course.now, reserved))
-        if isinstance(result, _Left):
-            return Finish(None, None, degraded=False, reason=None, abandoned=True)
-        if isinstance(result, _Given):
-            reason = Reason.WAITING if result.waiting else course.first_reason
-            return Finish(rung.target.name, result.attempt, degraded=reason is not None, reason=reason)
+        result = yield from _ask(course, rung, part(course.deadline, course.now, reserved))
+        if isinstance(result, Finish):
+            return result
         course.first_reason = course.first_reason or result
         # Switched off by an operator is no question of policy.
         allowed = result in (*scene.policy.fallback.on, Reason.OFF)
-        course.emit(FellBack(course.now, course.call.number, rung.target.name, result, allowed))
+        course.emit(FellBack(course.now, course.call.number, rung.name, result, allowed))
         if not allowed:
             break
     provider = "local" if scene.policy.fallback.local == "answer" else None
     return Finish(provider, None, degraded=True, reason=course.first_reason)
 
 
-def _ask(course: _Course, rung: Rung, until: Deadline) -> _Asked:
+def _ask(course: _Course, rung: Rung, until: float) -> _Asked:
     """Everything that happens on one rung, ``until`` its part of the deadline: the first attempt and its retries."""
-    target, machines = rung.target, rung.machines
+    machines = rung.machines
     retries = 0
     failed_for: Reason | None = None  # why the attempt before the retry failed: that is the reason, not a refused retry
     while True:
         sent_before, came = course.attempts, course.now
-        result: Ticket | tuple[Outcome, Verdict] | _Left | Reason = _enter(course, rung, until)
+        result: Ticket | tuple[Outcome, Verdict] | Finish | Reason = _enter(course, rung, until)
         if isinstance(result, Ticket) and not result.granted:
             result = yield from _queue(course, rung, until, result)
         if isinstance(result, Ticket):
@@ -198,30 +200,31 @@ def _ask(course: _Course, rung: Rung, until: Deadline) -> _Asked:
         if isinstance(result, _ENDS):
             if retries and course.attempts == sent_before:
                 machines.budget.refund(course.now)  # the retry was paid for and never sent
-            return result if failed_for is None or isinstance(result, _Left) else failed_for
+            return result if failed_for is None or isinstance(result, Finish) else failed_for
         outcome, verdict = result
         if verdict in ANSWERS:
-            return _Given(course.attempts, waiting=verdict is Verdict.DEGRADED)
+            reason = course.first_reason if verdict is Verdict.SUCCESS else Reason.WAITING
+            return Finish(rung.name, course.attempts, degraded=reason is not None, reason=reason)
         retries += 1
         failed_for = _reason(outcome, verdict)
         delay = _retry_delay(course, rung, until, result, retries)
         if isinstance(delay, Reason):
             return delay
-        event = yield Backoff(target.name, delay)
+        event = yield Backoff(rung.name, delay)
         course.now = event.now
         if isinstance(event, Abandoned):
             machines.budget.refund(course.now)
-            return _Left()
+            return _LEFT
 
 
-def _enter(course: _Course, rung: Rung, until: Deadline) -> Ticket | Reason:
+def _enter(course: _Course, rung: Rung, until: float) -> Ticket | Reason:
     """Past override, dormancy, deadline, breaker and limiter: a ticket, granted or for the queue, or why not."""
-    target, machines = rung.target, rung.machines
-    if target.name in course.scene.off:
+    machines = rung.machines
+    if rung.name in course.scene.off:
         return _refuse(course, rung, until, Reason.OFF)
-    if course.scene.dormancy.forbids(target.name, course.scene.policy.dormant):
+    if course.scene.dormancy.forbids(rung.name, course.scene.dormant):
         return _refuse(course, rung, until, Reason.DORMANT)
-    left = until.left(course.now)
+    left = until - course.now
     if left < MIN_ATTEMPT:
         return _refuse(course, rung, until, Reason.TIMEOUT)
     _tick(course, rung)
@@ -232,26 +235,26 @@ def _enter(course: _Course, rung: Rung, until: Deadline) -> Ticket | Reason:
     return _refuse(course, rung, until, Reason.LIMITED) if ticket is None else ticket
 
 
-def _queue(course: _Course, rung: Rung, until: Deadline, ticket: Ticket) -> _Queued:
+def _queue(course: _Course, rung: Rung, until: float, ticket: Ticket) -> _Queued:
     """Wait for a slot as long as policy and deadline allow."""
     limiter, target, came = rung.machines.limiter, rung.target, course.now
-    timeout = min(target.limiter.queue_timeout, until.left(came))
-    event = yield Queue(target.name, ticket, timeout)
+    timeout = min(target.limiter.queue_timeout, until - came)
+    event = yield Queue(rung.name, ticket, timeout)
     course.now = event.now
     if isinstance(event, Woke) and ticket.granted:
         _tick(course, rung)
         return ticket
     limiter.leave(course.now, ticket)
     if isinstance(event, Abandoned):
-        return _Left()
+        return _LEFT
     return _refuse(course, rung, until, Reason.LIMITED, waited=course.now - came)
 
 
-def _attempt(course: _Course, rung: Rung, until: Deadline, ticket: Ticket, *, first: bool, waited: float) -> _Tried:
+def _attempt(course: _Course, rung: Rung, until: float, ticket: Ticket, *, first: bool, waited: float) -> _Tried:
     """One request to the target, holding a slot and a permit exactly as long as it lasts."""
-    target, machines, call = rung.target, rung.machines, course.call.number
-    timeout, binding = until.attempt(course.now, target.timeouts.attempt)
-    in_time = until.left(course.now) >= MIN_ATTEMPT
+    machines, call = rung.machines, course.call.number
+    timeout, binding = bounded(until, course.now, rung.timeout)
+    in_time = until - course.now >= MIN_ATTEMPT
     permit = machines.breaker.admit(course.now) if in_time else Reason.TIMEOUT
     if not isinstance(permit, Permit):  # the breaker moved, or the time ran out, while this call was queued
         machines.limiter.leave(course.now, ticket)
@@ -262,9 +265,9 @@ def _attempt(course: _Course, rung: Rung, until: Deadline, ticket: Ticket, *, fi
         machines.budget.deposit(course.now)
     course.attempts += 1
     number, began = course.attempts, course.now
-    left, reserved, state = course.deadline.left(began), course.deadline.at - until.at, machines.breaker.state
-    course.emit(AttemptStarted(began, call, target.name, number, timeout, binding, left, reserved, waited, state))
-    event = yield Attempt(target.name, number, timeout, target.timeouts.connect, binding)
+    left, reserved, state = course.deadline - began, course.deadline - until, machines.breaker.state
+    course.emit(AttemptStarted(began, call, rung.name, number, timeout, binding, left, reserved, waited, state))
+    event = yield Attempt(rung.name, number, timeout, rung.connect_timeout, binding)
     now = course.now = event.now
     machines.limiter.leave(now, ticket)
     seconds = now - began
@@ -273,10 +276,10 @@ def _attempt(course: _Course, rung: Rung, until: Deadline, ticket: Ticket, *, fi
     heeded = machines.breaker.heeds(now, permit)
     moved = machines.breaker.settle(now, permit, verdict)
     counts = moved.counts if moved else machines.breaker.counts(now)
-    course.emit(AttemptEnded(now, call, target.name, number, seconds, outcome, verdict, binding, rule, counts, heeded))
+    course.emit(AttemptEnded(now, call, rung.name, number, seconds, outcome, verdict, binding, rule, counts, heeded))
     if moved:
         _tell(course, moved)
-    return _Left() if outcome is None else (outcome, verdict)
+    return _LEFT if outcome is None else (outcome, verdict)
 
 
 def _tick(course: _Course, rung: Rung) -> None:
@@ -287,12 +290,12 @@ def _tick(course: _Course, rung: Rung) -> None:
 
 def _tell(course: _Course, moved: BreakerMoved) -> None:
     """A breaker knows nothing of calls; that it moved in the course of this one is part of its story."""
-    course.emit(moved._replace(call=course.call.number))
+    course.emit(replace(moved, call=course.call.number))
 
 
 def _judge(course: _Course, rung: Rung, outcome: Outcome, seconds: float, binding: Binding) -> Judged:
     """Classify, with what only the plan knows: dormancy, and how much patience this client had."""
-    if course.scene.dormancy.explains(rung.target.name, course.scene.policy.dormant, outcome):
+    if course.scene.dormancy.explains(rung.name, course.scene.dormant, outcome):
         return _DORMANT
     judged = rung.classify.judge(outcome)
     timed_out = outcome.error is ErrorKind.TIMEOUT
@@ -310,7 +313,7 @@ def _judge(course: _Course, rung: Rung, outcome: Outcome, seconds: float, bindin
 
 
 def _retry_delay(
-    course: _Course, rung: Rung, until: Deadline, result: tuple[Outcome, Verdict], retry: int
+    course: _Course, rung: Rung, until: float, result: tuple[Outcome, Verdict], retry: int
 ) -> float | Reason:
     """Seconds until the target is asked again, paid for; or the reason to leave it."""
     target, machines, call = rung.target, rung.machines, course.call.number
@@ -333,19 +336,19 @@ def _retry_delay(
     elif not machines.budget.withdraw(course.now):
         why = "budget"
     if why is not None:
-        course.emit(RetryDenied(course.now, call, target.name, why, inputs))
+        course.emit(RetryDenied(course.now, call, rung.name, why, inputs))
         return Reason.BUDGET if why == "budget" else reason
     cause = outcome.error.value if outcome.error else str(outcome.status)
-    course.emit(Retried(course.now, call, target.name, delay, cause, machines.budget.balance(course.now), inputs))
+    course.emit(Retried(course.now, call, rung.name, delay, cause, machines.budget.balance(course.now), inputs))
     return delay
 
 
-def _retry_inputs(course: _Course, rung: Rung, until: Deadline, asked: int, delay: float) -> RetryInputs:
+def _retry_inputs(course: _Course, rung: Rung, until: float, asked: int, delay: float) -> RetryInputs:
     now, machines, target = course.now, rung.machines, rung.target
     refusal, balance = machines.breaker.refusal(now), machines.budget.balance(now)
     refuses_for = refusal.retry_after if refusal else None
     burst = machines.budget.burst
-    return RetryInputs(asked, target.retry.max_attempts, delay, until.left(now), balance, burst, refuses_for)
+    return RetryInputs(asked, target.retry.max_attempts, delay, until - now, balance, burst, refuses_for)
 
 
 def _reason(outcome: Outcome, verdict: Verdict) -> Reason:
@@ -362,16 +365,14 @@ def _reason(outcome: Outcome, verdict: Verdict) -> Reason:
 def _refuse(
     course: _Course,
     rung: Rung,
-    until: Deadline,
+    until: float,
     reason: Reason,
     retry_after: float | None = None,
     *,
     waited: float = 0.0,
 ) -> Reason:
     """Say that the target is not asked, and how its machines stand."""
-    now, (breaker, limiter, _, _) = course.now, rung.machines
+    now, breaker, limiter = course.now, rung.machines.breaker, rung.machines.limiter
     stand = (breaker.state, breaker.moved, limiter.in_flight, limiter.queued, limiter.limits)
-    course.emit(
-        Refused(now, course.call.number, rung.target.name, reason, retry_after, until.left(now), waited, *stand)
-    )
+    course.emit(Refused(now, course.call.number, rung.name, reason, retry_after, until - now, waited, *stand))
     return reason

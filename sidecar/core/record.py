@@ -22,6 +22,9 @@ class LatencyRecord:
     def __init__(self) -> None:
         self._in_order: deque[float] = deque()
         self._sorted: list[float] = []
+        self._asked: dict[
+            float, float
+        ] = {}  # quantiles since the last answer: a target that is not asked is asked for its reserve
 
     def __len__(self) -> int:
         return len(self._in_order)
@@ -33,6 +36,7 @@ class LatencyRecord:
     def observe(self, seconds: float) -> None:
         if len(self._in_order) == SIZE:
             del self._sorted[bisect_left(self._sorted, self._in_order.popleft())]
+        self._asked.clear()
         self._in_order.append(seconds)
         insort(self._sorted, seconds)
 
@@ -40,5 +44,7 @@ class LatencyRecord:
         """The smallest recorded duration that at least ``share`` of them do not exceed; None before ``ENOUGH``."""
         if len(self._sorted) < ENOUGH:
             return None
-        rank = ceil(share * len(self._sorted) - _ROUNDING)
-        return self._sorted[max(rank, 1) - 1]
+        if share not in self._asked:
+            rank = ceil(share * len(self._sorted) - _ROUNDING)
+            self._asked[share] = self._sorted[max(rank, 1) - 1]
+        return self._asked[share]

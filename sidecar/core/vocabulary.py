@@ -9,7 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from enum import StrEnum
-from typing import NamedTuple
+
+from msgspec import Struct
+
+from sidecar.core.value import Value
 
 
 class Verdict(StrEnum):
@@ -75,7 +78,7 @@ class Binding(StrEnum):
     DEADLINE = "deadline"
 
 
-class Outcome(NamedTuple):
+class Outcome(Value):
     """What came of one attempt, as far as the core may know: never a message text, never a header.
 
     Exactly one of ``error`` and ``status`` is set. ``body`` holds short scalars from the JSON body at the paths the
@@ -94,21 +97,18 @@ class Outcome(NamedTuple):
         return self.error not in UNSENT
 
 
-class Ticket:
+class Ticket(Struct, eq=False):
     """A place in a limiter's queue.
 
     The driver of a waiting call sets ``wake``; the limiter calls it once when a slot is granted, and the driver then
     sends ``Woke``. A ticket that nobody waits for any more is dropped by the plan that drew it.
     """
 
-    __slots__ = ("granted", "wake")
-
-    def __init__(self) -> None:
-        self.granted = False
-        self.wake: Callable[[], None] | None = None
+    granted: bool = False
+    wake: Callable[[], None] | None = None
 
 
-class Attempt(NamedTuple):
+class Attempt(Value):
     """Step: send the request to ``target`` and report ``Answered`` within ``timeout`` seconds.
 
     ``number`` counts a call's attempts from 1.
@@ -121,14 +121,14 @@ class Attempt(NamedTuple):
     binding: Binding
 
 
-class Backoff(NamedTuple):
+class Backoff(Value):
     """Step: wait ``delay`` seconds, then report ``Woke``. A retry on the same target follows."""
 
     target: str
     delay: float
 
 
-class Queue(NamedTuple):
+class Queue(Value, gc=True):
     """Step: wait until ``ticket`` is granted, at most ``timeout`` seconds, then report ``Woke`` either way."""
 
     target: str
@@ -136,7 +136,7 @@ class Queue(NamedTuple):
     timeout: float
 
 
-class Finish(NamedTuple):
+class Finish(Value):
     """Step, the last one: how the call ends.
 
     ``provider`` is the target whose answer is used (``attempt`` says which of its answers), ``local`` for the own one, None when
@@ -153,20 +153,20 @@ class Finish(NamedTuple):
 Step = Attempt | Backoff | Queue | Finish
 
 
-class Answered(NamedTuple):
+class Answered(Value):
     """Event: the attempt under way has ended."""
 
     now: float
     outcome: Outcome
 
 
-class Woke(NamedTuple):
+class Woke(Value):
     """Event: the backoff is over, or the ticket was granted or ran out of time."""
 
     now: float
 
 
-class Abandoned(NamedTuple):
+class Abandoned(Value):
     """Event: the client left. The driver has cancelled what was under way."""
 
     now: float

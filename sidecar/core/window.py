@@ -1,9 +1,13 @@
-"""What a breaker remembers of the calls it saw: the last N of them, or those of the last T seconds."""
+"""What a breaker remembers of the calls it saw: the last N of them, or those of the last T seconds.
+
+A window holds its sums as plain numbers and brings them up to date when time or a call moves it: a breaker reads them several times
+with every attempt.
+"""
 
 from __future__ import annotations
 
 from collections import deque
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from sidecar.policy.model import Window as WindowPolicy
 
@@ -18,68 +22,88 @@ class Tally(NamedTuple):
     slow: int
 
 
-class Window(Protocol):
-    def add(self, now: float, *, failed: bool, slow: bool) -> None: ...
-    def tally(self, now: float) -> Tally: ...
-    def clear(self) -> None: ...
+class Window:
+    """The sums, right as of the last ``add`` or ``advance``. What is remembered beside them is the business of each kind."""
 
+    __slots__ = ("calls", "failures", "slow")
 
-class CountWindow:
-    """The last ``size`` calls, however long ago."""
-
-    def __init__(self, size: int) -> None:
-        self._calls: deque[tuple[bool, bool]] = deque(maxlen=size)
-        self._tally = Tally(0, 0, 0)
-
-    def add(self, now: float, *, failed: bool, slow: bool) -> None:  # noqa: ARG002 - one interface for both windows
-        calls, failures, slow_ones = self._tally
-        if calls == self._calls.maxlen:
-            old_failed, old_slow = self._calls[0]
-            calls, failures, slow_ones = calls - 1, failures - old_failed, slow_ones - old_slow
-        self._calls.append((failed, slow))
-        self._tally = Tally(calls + 1, failures + failed, slow_ones + slow)
-
-    def tally(self, now: float) -> Tally:  # noqa: ARG002
-        return self._tally
-
-    def clear(self) -> None:
-        self._calls.clear()
-        self._tally = Tally(0, 0, 0)
-
-
-class TimeWindow:
-    """The calls of the last ``duration`` seconds, give or take one bucket of a tenth of that."""
-
-    def __init__(self, duration: float) -> None:
-        self._width = duration / BUCKETS
-        self._buckets: deque[tuple[int, Tally]] = deque()  # (index of the bucket, its tally), oldest first
-        self._whole = Tally(0, 0, 0)  # of all buckets: it is asked for with every attempt
+    def __init__(self) -> None:
+        self.calls = self.failures = self.slow = 0
 
     def add(self, now: float, *, failed: bool, slow: bool) -> None:
-        index = self._advance(now)
+        """Remember one call more."""
+        raise NotImplementedError
+
+    def advance(self, now: float) -> None:
+        """Forget what is too long ago by ``now``."""
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self.calls = self.failures = self.slow = 0
+
+    def tally(self, now: float) -> Tally:
+        self.advance(now)
+        return Tally(self.calls, self.failures, self.slow)
+
+
+class CountWindow(Window):
+    """The last ``size`` calls, however long ago."""
+
+    __slots__ = ("_calls",)
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self._calls: deque[tuple[bool, bool]] = deque(maxlen=size)
+
+    def add(self, now: float, *, failed: bool, slow: bool) -> None:  # noqa: ARG002 - one interface for both windows
+        if self.calls == self._calls.maxlen:
+            old_failed, old_slow = self._calls[0]
+            self.failures -= old_failed
+            self.slow -= old_slow
+        else:
+            self.calls += 1
+        self._calls.append((failed, slow))
+        self.failures += failed
+        self.slow += slow
+
+    def clear(self) -> None:
+        super().clear()
+        self._calls.clear()
+
+
+class TimeWindow(Window):
+    """The calls of the last ``duration`` seconds, give or take one bucket of a tenth of that."""
+
+    __slots__ = ("_buckets", "_width")
+
+    def __init__(self, duration: float) -> None:
+        super().__init__()
+        self._width = duration / BUCKETS
+        self._buckets: deque[tuple[int, Tally]] = deque()  # (index of the bucket, its tally), oldest first
+
+    def add(self, now: float, *, failed: bool, slow: bool) -> None:
+        self.advance(now)
+        index = int(now // self._width)
         if self._buckets and self._buckets[-1][0] >= index:  # also if the clock of the caller stood still
             last, tally = self._buckets.pop()
         else:
             last, tally = index, Tally(0, 0, 0)
         self._buckets.append((last, Tally(tally.calls + 1, tally.failures + failed, tally.slow + slow)))
-        whole = self._whole
-        self._whole = Tally(whole.calls + 1, whole.failures + failed, whole.slow + slow)
+        self.calls += 1
+        self.failures += failed
+        self.slow += slow
 
-    def tally(self, now: float) -> Tally:
-        self._advance(now)
-        return self._whole
-
-    def clear(self) -> None:
-        self._buckets.clear()
-        self._whole = Tally(0, 0, 0)
-
-    def _advance(self, now: float) -> int:
+    def advance(self, now: float) -> None:
         index = int(now // self._width)
         while self._buckets and self._buckets[0][0] <= index - BUCKETS:
             _, gone = self._buckets.popleft()
-            whole = self._whole
-            self._whole = Tally(whole.calls - gone.calls, whole.failures - gone.failures, whole.slow - gone.slow)
-        return index
+            self.calls -= gone.calls
+            self.failures -= gone.failures
+            self.slow -= gone.slow
+
+    def clear(self) -> None:
+        super().clear()
+        self._buckets.clear()
 
 
 def window_for(policy: WindowPolicy) -> Window:

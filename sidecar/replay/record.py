@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
 
 from sidecar.core.fact import AttemptEnded, CallBegan, CallEnded, DormancyHeard, Fact, Overridden, PolicyAdopted
 from sidecar.core.plan import Call
+from sidecar.core.value import Value, replace
 from sidecar.core.vocabulary import ErrorKind, Outcome
 from sidecar.policy.model import DeadlinePolicy, Policy
 from sidecar.replay.simulate import Arrival
@@ -19,7 +19,7 @@ from sidecar.replay.simulate import Arrival
 PROMPT = 0.05  # seconds a body may take of a client that waits as long as the policy says; one that has less left asked for less
 
 
-class Attempted(NamedTuple):
+class Attempted(Value):
     """An attempt that was recorded. ``outcome`` is None where the client left before there was one; seconds are then how long it waited."""
 
     call: int
@@ -33,7 +33,7 @@ class Attempted(NamedTuple):
         return self.outcome is None or self.outcome.error is ErrorKind.TIMEOUT
 
 
-class Came(NamedTuple):
+class Came(Value):
     """A chat as it came: ``patience`` seconds under ``deadline``, and after how many its client left (None: it stayed)."""
 
     at: float
@@ -137,7 +137,7 @@ class Record:
         if came is None:
             return
         if fact.finish.abandoned:
-            came = came._replace(leaves_after=max(fact.seconds, 0.0))
+            came = replace(came, leaves_after=max(fact.seconds, 0.0))
             self.leave_at[fact.call] = fact.at
         self.chats.append(came)
 

@@ -9,10 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from heapq import heappop, heappush
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
+
+from msgspec import Struct
 
 from sidecar.core.engine import Engine, Plan
 from sidecar.core.plan import Call
+from sidecar.core.value import Value
 from sidecar.core.vocabulary import Abandoned, Answered, Attempt, Backoff, ErrorKind, Event, Outcome, Queue, Step, Woke
 
 TIMED_OUT = Outcome(error=ErrorKind.TIMEOUT)
@@ -25,7 +28,7 @@ class World(Protocol):
         """Seconds and outcome of an attempt that begins now, were it given all the time it takes."""
 
 
-class Arrival(NamedTuple):
+class Arrival(Value):
     """A chat, and after how many seconds its client leaves; None: it stays."""
 
     at: float
@@ -33,15 +36,12 @@ class Arrival(NamedTuple):
     leaves_after: float | None = None
 
 
-class _Running:
+class _Running(Struct, eq=False):
     """One call under way. ``turn`` counts its steps, so that what was meant for an earlier one is known to be late."""
 
-    __slots__ = ("number", "plan", "turn")
-
-    def __init__(self, number: int, plan: Plan) -> None:
-        self.number = number
-        self.plan = plan
-        self.turn = 0
+    number: int
+    plan: Plan
+    turn: int = 0
 
 
 class Simulation:
@@ -51,7 +51,8 @@ class Simulation:
         self._engine = engine
         self._world = world
         # When, which push (no two are alike, so nothing behind is ever compared), whose turn, and what is due then: the outcome
-        # of an attempt or None to wake; of nobody's turn an arrival, or a happening. Events are made when they are due: the clock may leap.
+        # of an attempt or None to wake; of nobody's turn an arrival, or a happening. Events are made when they are due: the clock may leap,
+        # and what was meant for an earlier step than the one under way comes to nothing.
         self._heap: list[tuple[float, int, _Running | None, int, Any]] = []
         self._pushed = 0
         self.now = 0.0
@@ -68,7 +69,8 @@ class Simulation:
             self.now, _, running, turn, due = heappop(heap)
             now = self.now
             if running is not None:
-                self._tell(running, turn, Woke(now) if due is None else Answered(now, due))
+                if running.turn == turn:
+                    self._tell(running, Woke(now) if due is None else Answered(now, due))
             elif type(due) is Arrival:
                 self._arrive(now, due)
                 self._expect(pending)
@@ -87,14 +89,13 @@ class Simulation:
     def _arrive(self, now: float, arrival: Arrival) -> None:
         running = _Running(arrival.call.number, self._engine.begin(now, arrival.call))
         if arrival.leaves_after is not None:
-            self.at(now + arrival.leaves_after, lambda then: self._tell(running, running.turn, Abandoned(then)))
+            self.at(now + arrival.leaves_after, lambda then: self._tell(running, Abandoned(then)))
         self._perform(now, running, running.plan.start())
 
-    def _tell(self, running: _Running, turn: int, event: Event) -> None:
-        """What was meant for an earlier step than the one under way comes to nothing."""
+    def _tell(self, running: _Running, event: Event) -> None:
         plan = running.plan
-        if running.turn == turn and plan.finish is None:
-            running.turn = turn + 1
+        if plan.finish is None:
+            running.turn += 1
             self._perform(event.now, running, plan.send(event))
 
     def _perform(self, now: float, running: _Running, step: Step) -> None:

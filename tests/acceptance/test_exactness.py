@@ -91,7 +91,7 @@ retry: {max_attempts: 4, on_timeout: true, backoff: {base: 10ms, max: 40ms}}
 retry_budget: {ratio: 50%, burst: 30}
 breaker:
   consecutive: 0
-  min_calls: 30
+  min_calls: 12
   failure_rate: 83.3%
   window: {type: time, duration: 700ms}
   open: {base: 300ms, max: 400ms, jitter: 0.2}

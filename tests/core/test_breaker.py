@@ -6,9 +6,11 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, precondition, rule
+from msgspec.structs import astuple
 
 from sidecar.core.breaker import Breaker, Permit, Refusal, State
 from sidecar.core.fact import Thresholds
+from sidecar.core.value import replace
 from sidecar.core.vocabulary import Verdict
 from sidecar.policy.model import BreakerPolicy
 
@@ -179,7 +181,7 @@ def test_the_move_says_when_who_why_and_for_how_long():
     call(b, 2.0, FAILED)
     b.tick(3.0)
     moved = b.settle(3.5, b.admit(3.0), FAILED)
-    assert moved[:6] == (3.5, "switch", "closed", "open", "consecutive", 5.0)
+    assert astuple(moved)[:6] == (3.5, "switch", "closed", "open", "consecutive", 5.0)
     assert b.moved is moved
 
 
@@ -192,11 +194,11 @@ def test_a_move_says_the_counts_that_led_to_it_though_it_begins_them_anew():
     b = steady()
     call(b, 0.0, GOOD, 3.0)
     call(b, 4.0, FAILED)
-    assert b.counts(4.0) == ("closed", 2, 1, 1, 1, 0, HELD_AGAINST)
+    assert astuple(b.counts(4.0)) == ("closed", 2, 1, 1, 1, 0, HELD_AGAINST)
     call(b, 5.0, FAILED)
     call(b, 5.0, FAILED)
-    assert b.moved.counts == ("closed", 4, 3, 1, 3, 0, HELD_AGAINST)
-    assert b.counts(5.0) == ("open", 4, 3, 1, 0, 0, HELD_AGAINST)
+    assert astuple(b.moved.counts) == ("closed", 4, 3, 1, 3, 0, HELD_AGAINST)
+    assert astuple(b.counts(5.0)) == ("open", 4, 3, 1, 0, 0, HELD_AGAINST)
 
 
 def test_good_probes_and_the_window_are_still_there_in_the_move_that_forgets_them():
@@ -205,22 +207,22 @@ def test_good_probes_and_the_window_are_still_there_in_the_move_that_forgets_the
     call(b, b.until, GOOD)
     assert b.counts(b.until).good_probes == 1
     assert call(b, b.until, GOOD) == "half_open -> closed (recovered)"
-    assert b.moved.counts == ("half_open", 3, 3, 0, 0, 2, HELD_AGAINST)
-    assert b.counts(b.until) == ("closed", 0, 0, 0, 0, 0, HELD_AGAINST)
+    assert astuple(b.moved.counts) == ("half_open", 3, 3, 0, 0, 2, HELD_AGAINST)
+    assert astuple(b.counts(b.until)) == ("closed", 0, 0, 0, 0, 0, HELD_AGAINST)
 
 
 def test_an_override_that_ends_says_what_was_counted_under_it():
     b = breaker()
     b.force(0.0, State.FORCED_CLOSED)
     call(b, 1.0, FAILED)
-    assert b.force(2.0, None).counts[:5] == ("forced_closed", 1, 1, 0, 1)
+    assert astuple(b.force(2.0, None).counts)[:5] == ("forced_closed", 1, 1, 0, 1)
     assert b.counts(2.0).calls == 0
 
 
 def test_counts_are_held_against_the_policy_in_force():
     b = breaker()
     b.adopt(BreakerPolicy.model_validate({"consecutive": 0, "half_open": {"close_after": 7}}), lease=LEASE)
-    assert b.counts(0.0).thresholds == HELD_AGAINST._replace(consecutive=0, close_after=7)
+    assert b.counts(0.0).thresholds == replace(HELD_AGAINST, consecutive=0, close_after=7)
 
 
 def test_a_permit_is_heeded_until_it_runs_out_or_the_breaker_moves():

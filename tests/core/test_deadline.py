@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.core.deadline import Deadline
+from sidecar.core.deadline import bounded, part
 from sidecar.core.vocabulary import Binding
 
-DEADLINE = Deadline(10.0)
+DEADLINE = 10.0
 
 
 @pytest.mark.parametrize(
@@ -28,22 +28,22 @@ DEADLINE = Deadline(10.0)
     ],
 )
 def test_an_attempt_gets_its_own_timeout_or_what_the_targets_below_leave(now, own, reserved, timeout, binding):
-    assert DEADLINE.part(now, reserved).attempt(now, own) == (timeout, binding)
+    assert bounded(part(DEADLINE, now, reserved), now, own) == (timeout, binding)
 
 
 def test_the_worked_example_of_five_seconds():
-    assert Deadline(4.75).part(0.0, 1.5).attempt(0.0, None) == (3.25, Binding.DEADLINE)
+    assert bounded(part(4.75, 0.0, 1.5), 0.0, None) == (3.25, Binding.DEADLINE)
 
 
 @given(st.floats(0, 10), st.one_of(st.none(), st.floats(0.001, 20)), st.floats(0, 20))
 def test_no_attempt_may_outlast_the_deadline_nor_take_more_than_its_own_timeout(now, own, reserved):
-    part = DEADLINE.part(now, reserved)
-    timeout, binding = part.attempt(now, own)
-    assert now + timeout <= DEADLINE.at + 1e-9
-    assert part.left(now) >= DEADLINE.left(now) / 2 - 1e-9
-    assert (binding is Binding.ATTEMPT) == (own is not None and own <= part.left(now))
+    until = part(DEADLINE, now, reserved)
+    timeout, binding = bounded(until, now, own)
+    assert now + timeout <= DEADLINE + 1e-9
+    assert until - now >= (DEADLINE - now) / 2 - 1e-9
+    assert (binding is Binding.ATTEMPT) == (own is not None and own <= until - now)
 
 
 def test_a_part_is_taken_once_so_that_retries_do_not_eat_the_reserve_half_by_half():
-    part = Deadline(4.0).part(0.0, 3.0)
-    assert [part.left(now) for now in (0.0, 1.0, 1.5)] == [2.0, 1.0, 0.5]
+    until = part(4.0, 0.0, 3.0)
+    assert [until - now for now in (0.0, 1.0, 1.5)] == [2.0, 1.0, 0.5]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from msgspec.structs import astuple
 from script import BEGIN, GOOD, LEFT, REFUSED, RESET, SILENT, WOKE, World, policy, status, targets
 
 from sidecar.core.fact import (
@@ -22,6 +23,7 @@ from sidecar.core.fact import (
     Thresholds,
     as_json,
 )
+from sidecar.core.value import asdict
 from sidecar.core.vocabulary import ErrorKind, Finish, Outcome, Override, Reason
 
 SWITCH = "switch #1 within 3.25 (deadline)"
@@ -62,7 +64,7 @@ def test_an_attempt_says_what_was_left_what_was_kept_back_and_how_its_breaker_st
 def test_what_is_kept_back_is_what_is_kept_back_and_not_what_was_wished_for():
     w = World()
     w.play((0.0, BEGIN, "switch #1 within 0.5 (deadline)"), patience=1.0)
-    assert only(w, AttemptStarted)[6:8] == (1.0, 0.5)
+    assert astuple(only(w, AttemptStarted))[6:8] == (1.0, 0.5)
 
 
 def test_a_retry_has_what_is_left_then_and_the_same_kept_back():
@@ -70,7 +72,7 @@ def test_a_retry_has_what_is_left_then_and_the_same_kept_back():
     call = w.play((0.0, BEGIN, SWITCH))
     call.tell(1.0, status(503))
     call.tell(2.0, WOKE)
-    assert [fact[6:8] for fact in w.heard(AttemptStarted)] == [(4.75, 1.5), (2.75, 1.5)]
+    assert [astuple(fact)[6:8] for fact in w.heard(AttemptStarted)] == [(4.75, 1.5), (2.75, 1.5)]
 
 
 def test_the_wait_for_a_slot_is_told_with_the_attempt_that_got_it():
@@ -124,7 +126,7 @@ def test_a_probe_says_how_many_good_ones_there_were():
     w.trip(0.0)
     for n in range(2):
         w.play((10.0 + n, BEGIN, SWITCH), (10.5 + n, GOOD, "finish switch #1"))
-    assert [f.counts[-3:] for f in w.heard(AttemptEnded)] == [(0, 1, LIMITS), (0, 2, LIMITS)]
+    assert [astuple(f.counts)[-3:] for f in w.heard(AttemptEnded)] == [(0, 1, LIMITS), (0, 2, LIMITS)]
     assert [(m.why, m.call, m.counts.state) for m in w.heard(BreakerMoved)] == [("timer", 1, "open"), ("recovered", 2, "half_open")]  # fmt: skip
 
 
@@ -176,7 +178,7 @@ def test_a_retry_that_was_denied_says_what_forbade_it(switch, outcome, why, inpu
     w.play((0.0, BEGIN, SWITCH)).tell(0.25, outcome)
     denied = only(w, RetryDenied)
     assert denied.why == why
-    told = denied.inputs._asdict()
+    told = asdict(denied.inputs)
     assert {name: told[name] for name in inputs} == inputs
     if why == "deadline":
         assert denied.inputs.delay >= 9.0
@@ -196,7 +198,7 @@ def test_who_was_refused_by_a_breaker_is_told_what_opened_it():
     w.trip(0.0)
     w.play((1.0, BEGIN, "madre #1 within 4.75 (deadline)"))
     fact = refused(w)
-    assert fact[5:8] == (3.25, 0.0, "open")
+    assert astuple(fact)[5:8] == (3.25, 0.0, "open")
     assert (fact.moved.at, fact.moved.why, fact.moved.call) == (0.0, "consecutive", None)
     assert fact.moved.counts == Counts("closed", 3, 3, 0, 3, 0, LIMITS)
     assert fact.retry_after == w.machines().breaker.until - 1.0
@@ -215,14 +217,14 @@ def test_who_found_no_slot_and_no_room_in_the_queue_is_told_how_many_there_were(
     w.play((0.0, BEGIN, SWITCH))
     w.call().tell(0.0, BEGIN)
     w.play((0.0, BEGIN, "madre #1 within 4.75 (deadline)"))
-    assert (refused(w).reason, refused(w).waited, refused(w)[-3:]) == (Reason.LIMITED, 0.0, (1, 1, (1, 1)))
+    assert (refused(w).reason, refused(w).waited, astuple(refused(w))[-3:]) == (Reason.LIMITED, 0.0, (1, 1, (1, 1)))
 
 
 def test_who_waited_in_vain_is_told_how_long():
     w = world({"limiter": {"max_concurrent": 1, "queue": 1}})
     w.play((0.0, BEGIN, SWITCH))
     w.play((0.0, BEGIN, "queue for switch within 0.2"), (0.2, WOKE, "madre #1 within 4.55 (deadline)"))
-    assert (refused(w).reason, refused(w).waited, refused(w)[-3:]) == (Reason.LIMITED, 0.2, (1, 0, (1, 1)))
+    assert (refused(w).reason, refused(w).waited, astuple(refused(w))[-3:]) == (Reason.LIMITED, 0.2, (1, 0, (1, 1)))
 
 
 @pytest.mark.parametrize(("patience", "woke", "reason"), [(4.75, 0.1, Reason.OPEN), (0.3, 0.12, Reason.TIMEOUT)])
@@ -252,7 +254,7 @@ def test_the_way_down_says_whether_the_policy_allows_it(reason, allowed):
     call.tell(0.0, BEGIN)
     if reason is not Reason.OFF:
         call.tell(1.0, SILENT if reason is Reason.TIMEOUT else status(500))
-    assert only(w, FellBack)[2:] == ("switch", reason, allowed)
+    assert astuple(only(w, FellBack))[2:] == ("switch", reason, allowed)
 
 
 # -- as JSON ----------------------------------------------------------------------------------------------------
@@ -282,7 +284,7 @@ def test_what_stands_in_a_fact_is_an_object_too_and_its_time_counts_from_the_sam
     told = as_json(Refused(10.0, 7, "switch", Reason.OPEN, 3.0, moved=moved, limits=(4, 8)), 10.0)
     assert (told["after_seconds"], told["moved"]["after_seconds"]) == (0.0, -2.0)
     assert told["moved"]["is"] == "BreakerMoved"
-    assert told["moved"]["counts"]["thresholds"] == {"is": "Thresholds", **LIMITS._asdict()}
+    assert told["moved"]["counts"]["thresholds"] == {"is": "Thresholds", **asdict(LIMITS)}
     assert "call" not in told
     assert "call" not in told["moved"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import astuple
 from script import BEGIN, GOOD, LEFT, PATIENCE, REFUSED, RESET, SILENT, WAITING, WOKE, World, policy, status, targets
 
 from sidecar.core.breaker import State
@@ -234,7 +235,7 @@ def test_what_was_never_sent_is_sent_again_to_an_unsafe_target(kind):
     call = w.play((0.0, BEGIN, SWITCH))
     assert call.tell(0.01, Outcome(error=kind)).startswith("back off switch 0.0")
     call.play((0.03, WOKE, "switch #2 within 3.22 (deadline)"), (0.5, GOOD, "finish switch #2"))
-    assert w.heard(Retried)[0][2:6] == ("switch", call.world.heard(Retried)[0].delay, kind.value, 2.0)
+    assert astuple(w.heard(Retried)[0])[2:6] == ("switch", call.world.heard(Retried)[0].delay, kind.value, 2.0)
     assert w.at_rest(0.5)
 
 
@@ -412,7 +413,7 @@ def test_an_open_breaker_sends_the_call_on_at_once():
     w.trip(0.0)
     w.play((1.0, BEGIN, "madre #1 within 4.75 (deadline)"), (1.1, GOOD, "finish madre #1 degraded (open)"))
     until = w.machines().breaker.until
-    assert [fact[:5] for fact in w.heard(Refused)] == [(1.0, 1, "switch", Reason.OPEN, until - 1.0)]
+    assert [astuple(fact)[:5] for fact in w.heard(Refused)] == [(1.0, 1, "switch", Reason.OPEN, until - 1.0)]
 
 
 def test_half_open_one_call_probes_and_others_are_refused_meanwhile():
@@ -845,5 +846,7 @@ def test_full_patience_is_that_of_the_policy():
 def test_every_attempt_says_what_it_was_given_and_what_bound_it():
     w = World()
     w.play((0.0, BEGIN, SWITCH), (0.2, GOOD, "finish switch #1"))
-    assert [fact[:6] for fact in w.heard(AttemptStarted)] == [(0.0, 1, "switch", 1, 3.25, "deadline")]
-    assert [fact[:8] for fact in w.heard(AttemptEnded)] == [(0.2, 1, "switch", 1, 0.2, GOOD, "success", "deadline")]
+    assert [astuple(fact)[:6] for fact in w.heard(AttemptStarted)] == [(0.0, 1, "switch", 1, 3.25, "deadline")]
+    assert [astuple(fact)[:8] for fact in w.heard(AttemptEnded)] == [
+        (0.2, 1, "switch", 1, 0.2, GOOD, "success", "deadline")
+    ]

@@ -35,6 +35,6 @@ def test_an_answer_was_sent_for():
 
 def test_every_fact_says_when_and_cannot_be_changed():
     for kind in get_args(fact.Fact):
-        assert kind._fields[0] == "at", kind
+        assert kind.__struct_fields__[0] == "at", kind
         with pytest.raises(AttributeError):
-            kind(*[0] * len(kind._fields)).at = 1
+            kind(*[0] * len(kind.__struct_fields__)).at = 1

@@ -27,7 +27,7 @@ async def run(case: Case, *, piecemeal: bool) -> list[str]:
         out, closed = await talk(
             port.port,
             case["request"].encode("latin1"),
-            patience=0.8,
+            patience=3,
             half_close=case.get("half_close", False),
             step=step,
             enough=enough_for(case),

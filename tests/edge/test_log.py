@@ -20,6 +20,7 @@ from sidecar.core.fact import (
     MessageRefused,
     PolicyAdopted,
 )
+from sidecar.core.value import replace
 from sidecar.core.vocabulary import Finish, Reason
 from sidecar.edge.outlets import log
 from sidecar.edge.outlets.log import FactLog, Logging
@@ -173,7 +174,7 @@ def test_a_call_is_one_line_with_what_came_of_it(written):
 
 
 def test_a_call_whose_plan_never_ended_is_still_a_line(written):
-    FactLog(written.log)(SERVED._replace(outcome="client_gone", status=499))
+    FactLog(written.log)(replace(SERVED, outcome="client_gone", status=499))
     (line,) = written()
     assert (line["provider"], line["reason"], line["attempts"], line["revision"]) == (None, None, 0, None)
 
@@ -183,7 +184,7 @@ def test_nothing_of_a_call_that_was_served_is_kept(written):
     for call in range(5):
         facts(CallBegan(1.0, call, 4.75, "corr-1", "rev"))
         facts(CallEnded(2.0, call, 1.2, Finish("switch", 1, degraded=False, reason=None), None, 1))
-        facts(SERVED._replace(call=call))
+        facts(replace(SERVED, call=call))
     assert not facts._ended
     assert not facts._began
 

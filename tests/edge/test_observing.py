@@ -12,6 +12,7 @@ from loopback import OK, Gateway, get, one_answer, post, serving, stage, talk
 from test_exchange import Closing, meet_the_closing
 
 from sidecar.core.fact import ChatObserved, ChatServed, RelayEnded
+from sidecar.core.value import replace
 from sidecar.edge.data.observing import told_peer
 from sidecar.edge.data.witness import Memory
 from sidecar.wire.head import rules as rules_of
@@ -100,7 +101,7 @@ async def test_whatever_the_gateway_says_passes_as_if_nobody_looked(answer):
 
 
 def relay(fact: RelayEnded) -> RelayEnded:
-    return fact._replace(at=0.0, seconds=0.0)
+    return replace(fact, at=0.0, seconds=0.0)
 
 
 @pytest.mark.parametrize("request_", REQUESTS)

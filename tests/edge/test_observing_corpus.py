@@ -11,6 +11,7 @@ from lookout import DATE, observed, relaying, words
 from loopback import TOKEN, Gateway, serving, talk
 
 from sidecar.core.fact import ChatObserved
+from sidecar.core.value import replace
 from tests.corpus.judge import Case, cases, enough_for, spelling, statuses, wrong
 
 PLAIN = re.compile(r"(?:GET|POST) /[a-z0-9](?= HTTP/1\.[01]\r\n)")
@@ -54,14 +55,14 @@ async def run(case: Case, mode: str, *, piecemeal: bool) -> tuple[Ended, list[Ch
         out, closed = await talk(
             port.port,
             case["request"].encode("latin1"),
-            patience=0.8,
+            patience=3,
             half_close=case.get("half_close", False),
             step=step,
             enough=enough_for(case),
         )
         await port.until(lambda: not len(port.data_port))
-        facts = [fact._replace(at=0.0) for fact in port.facts if not isinstance(fact, ChatObserved)]
-        facts = [fact._replace(seconds=0.0) if hasattr(fact, "seconds") else fact for fact in facts]
+        facts = [replace(fact, at=0.0) for fact in port.facts if not isinstance(fact, ChatObserved)]
+        facts = [replace(fact, seconds=0.0) if hasattr(fact, "seconds") else fact for fact in facts]
         faults = wrong(case, out, gateway, closed=closed)
         return Ended(faults, DATE.sub(b"", out), closed, gateway.raw, facts), observed(port)
 

@@ -172,7 +172,7 @@ def test_a_fact_that_is_left_changes_nothing(telemetry, kind):
         return [line for line in generate_latest(telemetry.registry).splitlines() if line.startswith(b"vx11_sidecar_")]
 
     before = ours()
-    telemetry(kind(*[None] * len(kind._fields)))
+    telemetry(kind(*[None] * len(kind.__struct_fields__)))
     assert ours() == before
 
 

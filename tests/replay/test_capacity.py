@@ -7,6 +7,7 @@ from heapq import heapreplace
 
 import pytest
 
+from sidecar.core.value import replace
 from sidecar.replay.record import Attempted
 from sidecar.replay.simulate import TIMED_OUT
 from sidecar.replay.world import GOOD
@@ -108,7 +109,7 @@ def test_of_a_long_record_the_stretches_where_most_met_are_enough(monkeypatch):
     quiet, _ = queue(1, 2000, rate=0.05)
     busy, _ = queue(1, 500, rate=9.0)
     shift = quiet[-1].began + 10
-    attempts = [*quiet, *(one._replace(began=one.began + shift) for one in busy)]
+    attempts = [*quiet, *(replace(one, began=one.began + shift) for one in busy)]
     monkeypatch.setattr(module, "WINDOW", 100)
     found = servers_of(attempts, [Period(0, 2000, 0.0, 0.0), Period(2000, 2500, 0.0, 0.0)])
     assert found.servers == 1
@@ -130,7 +131,7 @@ def test_the_way_there_is_told_from_the_work():
     for one, took in zip(attempts, true, strict=True):
         ends = max(one.began + 0.004, free) + took
         free = ends
-        shifted.append(one._replace(seconds=ends - one.began))
+        shifted.append(replace(one, seconds=ends - one.began))
     found = transport_of(shifted, whole(shifted), 1)
     assert found == pytest.approx(0.004, abs=0.0015)
     services = [one.seconds for one in worked(shifted, whole(shifted), 1, 0.004)]

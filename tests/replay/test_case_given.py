@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sidecar.core.classify import Classifier
+from sidecar.core.value import replace
 from sidecar.core.vocabulary import ErrorKind, Outcome, Verdict
 from sidecar.lab.faults import BEHAVIOURS
 from sidecar.policy.model import Policy
@@ -44,7 +45,7 @@ def answer(text, target="switch"):
     ("target", "word", "expected"),
     [
         ("switch", "ok", Answer(0.05, 0.05, GOOD)),
-        ("madre", "ok", Answer(0.05, 0.05, GOOD._replace(body={"status": "DONE"}))),
+        ("madre", "ok", Answer(0.05, 0.05, replace(GOOD, body={"status": "DONE"}))),
         ("switch", "refuse", Answer(0.001, 0.001, Outcome(error=ErrorKind.CONNECT))),
         ("switch", "503", Answer(0.05, 0.05, Outcome(status=503))),
         ("switch", "204", Answer(0.05, 0.05, Outcome(status=204, body={"status": "ok"}, text=True))),
@@ -97,7 +98,7 @@ def test_who_is_not_named_is_well():
         ("{after: 0s, status: 200}", Answer(0.0, 0.0, GOOD)),
         ("{after: 20ms to 80ms}", Answer(0.02, 0.08, GOOD)),
         ("{status: 503, retry_after: 1s}", Answer(0.05, 0.05, Outcome(status=503, retry_after=1.0))),
-        ("{body: {status: error}}", Answer(0.05, 0.05, GOOD._replace(body={"status": "error"}))),
+        ("{body: {status: error}}", Answer(0.05, 0.05, replace(GOOD, body={"status": "error"}))),
         ("{body: {a.b: true, c: 5}, text: false}", Answer(0.05, 0.05, Outcome(status=200, body={"a.b": "true", "c": "5"}))),
         ("{status: 500, text: true}", Answer(0.05, 0.05, Outcome(status=500, text=True))),
         ("{error: dns}", Answer(0.001, 0.001, Outcome(error=ErrorKind.DNS))),

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sidecar.core.value import replace
 from sidecar.core.vocabulary import Override, Reason
 from sidecar.policy.load import parse
 from sidecar.policy.problem import Place
@@ -140,7 +141,7 @@ def test_a_client_that_left_and_a_503_are_told_apart():
 
 
 def test_a_status_is_shown_where_it_tells_more_than_the_verdict():
-    odd = WORDS["switch"]["error"]._replace(outcome=WORDS["switch"]["error"].outcome._replace(status=503))
+    odd = WORDS["switch"]["error"]._replace(outcome=replace(WORDS["switch"]["error"].outcome, status=503))
     came = play(Case("n", HERE, {"switch": (Phase(0.0, (odd,)),)}, (Chat(0.0, None, None),), (), ()), POLICY, 1)
     assert failure("{chats: 1, attempts: []}", came).course == "switch 503 after 50ms; madre success after 50ms"
     assert judged("{chats: 1, attempts: [switch retryable, madre]}", came) == []

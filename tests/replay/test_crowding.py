@@ -7,6 +7,7 @@ import random
 
 import pytest
 
+from sidecar.core.value import replace
 from sidecar.core.vocabulary import ErrorKind, Outcome
 from sidecar.replay.record import Attempted
 from sidecar.replay.simulate import TIMED_OUT
@@ -58,7 +59,7 @@ def test_errors_say_nothing_of_it():
     luck = random.Random(3)
     refused = Outcome(error=ErrorKind.CONNECT)
     attempts = [
-        one._replace(seconds=0.001, outcome=refused) if luck.random() < 0.3 else one for one in made(2000, seed=5)
+        replace(one, seconds=0.001, outcome=refused) if luck.random() < 0.3 else one for one in made(2000, seed=5)
     ]
     assert crowding_of(attempts, whole(attempts)) == ALONE
 

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar.core.fact import AttemptEnded, CallBegan, CallEnded, PolicyAdopted
+from sidecar.core.value import replace
 from sidecar.core.vocabulary import Binding, ErrorKind, Finish, Outcome, Verdict
 from sidecar.edge.chat.request import patience
 from sidecar.policy.model import DeadlinePolicy
@@ -136,7 +137,7 @@ def test_outcomes_that_are_alike_are_one_object():
         record(attempt(1, float(number), 0.5, Outcome(status=503, body={"a": "b"}), number=number))
     first, second, third = (record.turn(1, "switch", turn).outcome for turn in (1, 2, 3))
     assert first is second is third
-    assert kind_of(first) != kind_of(first._replace(retry_after=1.0))
+    assert kind_of(first) != kind_of(replace(first, retry_after=1.0))
 
 
 def test_a_call_that_ends_twice_or_never_began_is_a_damaged_record_and_no_crash():

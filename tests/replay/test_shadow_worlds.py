@@ -14,12 +14,14 @@ from collections import Counter
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import astuple
 
 from sidecar.core.comparison import Compared, Result, ending
 from sidecar.core.draw import draw
 from sidecar.core.engine import Engine
 from sidecar.core.fact import CallBegan, CallEnded, EventHeard, FellBack, PolicyAdopted
 from sidecar.core.shadow import SAME, Shadow
+from sidecar.core.value import Value, replace
 from sidecar.core.vocabulary import Abandoned, Override
 from sidecar.policy.model import Policy
 from sidecar.replay.simulate import Arrival, Simulation
@@ -37,7 +39,7 @@ class ByMoment:
 
     def answer(self, now, call, step):
         number = int(draw(call, *math.frexp(now)[1:], int(math.frexp(now)[0] * 2**52)) * 2**40)
-        return self._answers.answer(now, call, step._replace(number=number))
+        return self._answers.answer(now, call, replace(step, number=number))
 
 
 class Late(Simulation):
@@ -176,7 +178,7 @@ def really(beside: Beside, candidate: Policy) -> list:
     simulation.run(
         Arrival(
             each.at,
-            each.call._replace(patience=patience[each.call.number]),
+            replace(each.call, patience=patience[each.call.number]),
             left[each.call.number] - each.at if each.call.number in left else None,
         )
         for each in world.arrivals
@@ -188,12 +190,14 @@ def rounded(fact) -> str:
     """A fact without the last digits of its times: where a moment is left to the real call, the candidate's is later by as little as can be."""
     if isinstance(fact, PolicyAdopted):
         return "adopted"
-    return repr(tuple(_digits(field) for field in (type(fact).__name__, *fact)))
+    return repr(_digits(fact))
 
 
 def _digits(value):
     if isinstance(value, float):
         return round(value, 6) + 0.0  # -0.0 is 0.0
+    if isinstance(value, Value):
+        value = (type(value).__name__, *astuple(value))
     return (type(value).__name__, *map(_digits, value)) if isinstance(value, tuple) else value
 
 
@@ -225,7 +229,7 @@ def decided_rightly(number: int) -> tuple[Counter[str], bool]:
 
 
 def without_attempt(ended: CallEnded):
-    return ended.finish._replace(attempt=None)
+    return replace(ended.finish, attempt=None)
 
 
 def test_another_policy_is_decided_as_it_really_would_have_been():

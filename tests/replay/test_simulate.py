@@ -21,6 +21,7 @@ from sidecar.core.fact import (
     Retried,
 )
 from sidecar.core.plan import Call
+from sidecar.core.value import replace
 from sidecar.core.vocabulary import Abandoned, Answered, Attempt, Binding, ErrorKind, Finish, Reason, Woke
 from sidecar.edge.chat.drive import Drive
 from sidecar.edge.chat.upstream import Asked
@@ -195,13 +196,13 @@ def test_an_answer_at_the_very_timeout_is_too_late():
 
 
 def test_a_client_that_leaves_after_its_answer_is_not_told_to_anybody():
-    facts = run(Scripted(), [ONE[0]._replace(leaves_after=2.0)])
+    facts = run(Scripted(), [replace(ONE[0], leaves_after=2.0)])
     assert [type(fact.event) for fact in heard(facts, EventHeard)] == [Answered]
 
 
 def test_a_client_that_leaves_frees_its_slot_for_who_waits():
     world = Scripted(switch={1: (NEVER, GOOD)})
-    arrivals = [ONE[0]._replace(leaves_after=0.15), Arrival(1.1, Call(2, 4.75, "d"))]
+    arrivals = [replace(ONE[0], leaves_after=0.15), Arrival(1.1, Call(2, 4.75, "d"))]
     facts = run(world, arrivals, limiter={"max_concurrent": 1, "queue": 1, "queue_timeout": "200ms"})
     assert [now for now, call, _ in world.asked if call == 2] == [1.15]
     assert [fact.finish.provider for fact in heard(facts, CallEnded)] == [None, "switch"]

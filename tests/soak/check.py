@@ -8,6 +8,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 from sidecar.core.fact import DormancyHeard, Fact, PolicyAdopted
+from sidecar.core.value import replace
 from sidecar.replay.exact import ExactReplay
 from sidecar.replay.journal import read_journals
 from tests.replay.worlds import journal_of, write
@@ -57,9 +58,9 @@ def digest(world: World) -> str:
 
     def take(fact: Fact) -> None:
         if isinstance(fact, PolicyAdopted):
-            fact = fact._replace(policy=None)  # type: ignore[arg-type] - stated by the world
+            fact = replace(fact, policy=None)  # type: ignore[arg-type] - stated by the world
         elif isinstance(fact, DormancyHeard):
-            fact = fact._replace(active=None if fact.active is None else sorted(fact.active))  # type: ignore[arg-type]
+            fact = replace(fact, active=None if fact.active is None else sorted(fact.active))  # type: ignore[arg-type]
         hashed.update(repr(fact).encode())
 
     perform(world, take)

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sidecar.core.fact import AttemptEnded, AttemptStarted, Counts, Refused, Retried, RetryDenied
+from sidecar.core.fact import AttemptEnded, AttemptStarted, Counts, Refused, Retried, RetryDenied, Thresholds
+from sidecar.core.value import replace
 
 from .breaker import NaiveBreaker
 from .chat import Chat
@@ -29,7 +30,8 @@ def hold(fact: Any, expected: Mapping[str, Any], told: Any = None) -> None:
 
 def counts(fact: Any, told: Counts, breaker: NaiveBreaker, now: float) -> None:
     """How the breaker stood; told before the move that this may have led to."""
-    expected = (breaker.state, *breaker.tally(now), breaker.row, breaker.good_probes, breaker.limits)
+    limits = Thresholds(*breaker.limits)
+    expected = Counts(breaker.state, *breaker.tally(now), breaker.row, breaker.good_probes, limits)
     if told != expected:
         broken("explanations", f"the breaker stood at {expected}, told was {told}: {fact}", fact.call)
 
@@ -66,5 +68,5 @@ def refused(fact: Refused, left: float, waited: float, machines: Machines) -> No
         hold(fact, dict(zip(("left", "waited", "breaker", "in_flight", "queued"), exact, strict=True)))
     hold(fact, {"limits": (limiter.policy.max_concurrent, limiter.policy.queue)})  # in force, as above
     last = breaker.last
-    if fact.moved != last and (fact.moved is None or last is None or fact.moved != last._replace(call=None)):
+    if fact.moved != last and (fact.moved is None or last is None or fact.moved != replace(last, call=None)):
         broken("explanations", f"the breaker last moved by {last}, told was {fact}", fact.call)

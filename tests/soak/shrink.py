@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
+from msgspec.structs import fields
 from pydantic import ValidationError
 
 from sidecar.core.fact import Fact
@@ -210,5 +211,5 @@ def story(world: World) -> str:
 
 def _short(fact: Any) -> str:
     """A fact without what has a default: that is what it was decided by, and long."""
-    stated = [name for name in fact._fields if name not in fact._field_defaults]
+    stated = [field.name for field in fields(fact) if field.required]
     return f"{type(fact).__name__}({', '.join(f'{name}={getattr(fact, name)!s}' for name in stated)})"

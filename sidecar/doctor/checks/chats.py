@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from time import perf_counter
 
 from sidecar.core.classify import Classifier
+from sidecar.core.value import replace
 from sidecar.core.vocabulary import Attempt, Binding, ErrorKind, Outcome, Verdict
 from sidecar.doctor.asking import UNREACHED, Heard, Trouble
 from sidecar.doctor.examination import Examination, Service
@@ -120,7 +121,7 @@ def _refused(service: Service, status: int) -> Result:
 def _misfit(exam: Examination, service: Service, outcome: Outcome) -> Result:
     """HTTP 200, and no answer all the same."""
     word = outcome.body.get("status")
-    if Classifier(exam.target(service.name))(outcome._replace(text=True)) is not Verdict.SUCCESS:
+    if Classifier(exam.target(service.name))(replace(outcome, text=True)) is not Verdict.SUCCESS:
         return fail(
             f"{service.name} answers 200 with status {exam.quote(word)}: an error under HTTP 200",
             "it failed and says so in the body alone; whoever looks at the HTTP status takes it for an answer",

@@ -13,6 +13,7 @@ from sidecar.core.comparison import Compared
 from sidecar.core.engine import Engine
 from sidecar.core.fact import DormancyHeard, Fact, Overridden, PolicyAdopted
 from sidecar.core.shadow import Beside, Shadow
+from sidecar.core.value import replace
 from sidecar.edge.outlets.log import Log
 from sidecar.policy.model import Policy
 
@@ -63,7 +64,7 @@ class ShadowSink:
         self._guarded(partial(shadow.learn, live))
         for fact in (*self._known, *self._held.values()):
             if fact is not None:
-                self._guarded(partial(shadow.take, fact._replace(at=now)))
+                self._guarded(partial(shadow.take, replace(fact, at=now)))
 
     def tick(self) -> None:
         """Let time pass for the candidate when nothing else happens."""

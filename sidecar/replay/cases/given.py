@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 
 from sidecar.core.classify import LONGEST_SCALAR
+from sidecar.core.value import replace
 from sidecar.core.vocabulary import ErrorKind, Outcome
 from sidecar.policy.source import Node, Path
 from sidecar.policy.targets import TEXT
@@ -123,11 +124,11 @@ def _in_full(form: Form, target: str, node: Node, path: Path) -> Answer:
     status = form.whole(stated["status"], (*path, "status"), 100, 599) if "status" in stated else 200
     outcome = _http(target, status)
     if "body" in stated:
-        outcome = outcome._replace(body=_body(form, stated["body"], (*path, "body")))
+        outcome = replace(outcome, body=_body(form, stated["body"], (*path, "body")))
     if "text" in stated:
-        outcome = outcome._replace(text=form.truth(stated["text"], (*path, "text")))
+        outcome = replace(outcome, text=form.truth(stated["text"], (*path, "text")))
     if "retry_after" in stated:
-        outcome = outcome._replace(retry_after=_retry_after(form, stated["retry_after"], (*path, "retry_after")))
+        outcome = replace(outcome, retry_after=_retry_after(form, stated["retry_after"], (*path, "retry_after")))
     return Answer(*_after(form, stated, path, SOON), outcome)
 
 

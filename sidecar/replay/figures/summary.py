@@ -114,13 +114,13 @@ class Summary:
             self.held[target].append(Held(state, since + self._offset, at + self._offset))
 
     def _ended(self, fact: CallEnded) -> None:
-        at, call, seconds, (provider, _, degraded, reason, abandoned), _, attempts = fact
-        kinds, kind = self._kinds, (provider, degraded, reason, abandoned)
+        finish, seconds, kinds = fact.finish, fact.seconds, self._kinds
+        kind = (finish.provider, finish.degraded, finish.reason, finish.abandoned)
         self._kind.append(kinds.setdefault(kind, len(kinds)))
-        self._came.append(at - seconds + self._offset)
+        self._came.append(fact.at - seconds + self._offset)
         self._took.append(seconds)
-        self._tries.append(min(attempts, MOST_ATTEMPTS))
-        if seconds > self._patience.pop(call, math.inf) + LATE and not abandoned:
+        self._tries.append(min(fact.attempts, MOST_ATTEMPTS))
+        if seconds > self._patience.pop(fact.call, math.inf) + LATE and not finish.abandoned:
             self.late += 1
 
     # -- counted from the rows ----------------------------------------------------------------------------------------

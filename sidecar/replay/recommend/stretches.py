@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from copy import copy
 
 from sidecar.core.fact import DormancyHeard, Overridden
+from sidecar.core.value import replace
 from sidecar.replay.record import Record
 from sidecar.replay.worlds.past import Past
 
@@ -48,5 +49,5 @@ def _part(record: Record, first: int, last: int) -> Record:
         if fact.at < begins:
             known[fact.target if isinstance(fact, Overridden) else ""] = fact
     later = [fact for fact in record.outside if begins <= fact.at <= ends]
-    part.outside = [*(fact._replace(at=begins) for fact in known.values()), *later]
+    part.outside = [*(replace(fact, at=begins) for fact in known.values()), *later]
     return part

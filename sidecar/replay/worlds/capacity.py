@@ -20,6 +20,7 @@ from math import log, sqrt
 from statistics import median
 from typing import NamedTuple
 
+from sidecar.core.value import replace
 from sidecar.replay.record import Attempted
 from sidecar.replay.worlds.periods import Period
 
@@ -126,12 +127,12 @@ def worked(
             if not attempted.cut:
                 usual.add(service)
                 heapreplace(free, max(ends, free[0]))
-                found.append(attempted._replace(seconds=service))
+                found.append(replace(attempted, seconds=service))
             elif attempted.outcome is None or service <= usual.seconds * HANGS:
                 heapreplace(free, begins + min(usual.seconds, attempted.seconds))
                 found.append(None)
             else:
-                found.append(attempted._replace(seconds=service))
+                found.append(replace(attempted, seconds=service))
     return found
 
 

@@ -14,6 +14,7 @@ from heapq import heappop, heappush
 from math import exp, log, sqrt
 from typing import NamedTuple
 
+from sidecar.core.value import replace
 from sidecar.replay.record import Attempted
 from sidecar.replay.worlds.periods import Period
 
@@ -90,6 +91,6 @@ def alone(attempts: Sequence[Attempted], crowding: Crowding) -> list[Attempted]:
     """The attempts as they would have been without the others."""
     others = others_of(attempts)
     return [
-        attempted._replace(seconds=attempted.seconds / crowding.factor(count))
+        replace(attempted, seconds=attempted.seconds / crowding.factor(count))
         for attempted, count in zip(attempts, others, strict=True)
     ]

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from sidecar.core.draw import draw
+from sidecar.core.value import replace
 from sidecar.core.vocabulary import Attempt, ErrorKind, Outcome
 from sidecar.replay.simulate import Arrival, World
 from sidecar.replay.world import NEVER
@@ -113,8 +114,8 @@ def _repeated(arrival: Arrival, room: float, floods: Sequence[Flood], zero: floa
     number = arrival.call.number
     moments = sorted(draw(seed, number, copy, _MOMENT) for copy in range(1, times))
     for copy, moment in enumerate(moments):
-        call = arrival.call._replace(number=FLOODED + number * MOST_TIMES + copy)
-        yield arrival._replace(at=arrival.at + moment * room, call=call)
+        call = replace(arrival.call, number=FLOODED + number * MOST_TIMES + copy)
+        yield replace(arrival, at=arrival.at + moment * room, call=call)
 
 
 MOST_TIMES = 100  # as many chats in a flood at most

@@ -21,6 +21,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from sidecar.core.draw import draw
+from sidecar.core.value import Value
 from sidecar.core.vocabulary import Attempt, ErrorKind, Outcome
 from sidecar.replay.record import Attempted, Record
 from sidecar.replay.simulate import TIMED_OUT
@@ -111,7 +112,7 @@ class Past:
         }
 
 
-class _Asked(NamedTuple):
+class _Asked(Value):
     """An attempt that a candidate makes: the ``turn``-th of its call on its target, waited for ``patience`` seconds at most."""
 
     now: float

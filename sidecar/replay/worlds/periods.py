@@ -68,7 +68,8 @@ def _classes(attempts: Sequence[Attempted]) -> list[int | None]:
     kinds: dict[tuple[object, ...], int] = {}
     known: dict[int, int] = {}  # by identity: a record has one object for all outcomes that are alike
     found: list[int | None] = []
-    for _, _, seconds, outcome in attempts:
+    for attempted in attempts:
+        outcome = attempted.outcome
         if outcome is None:
             found.append(None)
             continue
@@ -77,7 +78,7 @@ def _classes(attempts: Sequence[Attempted]) -> list[int | None]:
             silent = outcome.error is ErrorKind.TIMEOUT
             kind = known[id(outcome)] = SILENT if silent else kinds.setdefault(kind_of(outcome), len(kinds) + 1)
         if kind is not SILENT:
-            kind = kind * _STEPS + int(log(max(seconds, SHORTEST) / SHORTEST) / _FACTOR)
+            kind = kind * _STEPS + int(log(max(attempted.seconds, SHORTEST) / SHORTEST) / _FACTOR)
         found.append(kind)
     return found
 

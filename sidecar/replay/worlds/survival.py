@@ -64,7 +64,7 @@ class Survival:
     def __init__(self, attempts: Iterable[Attempted]) -> None:
         observed = sorted(((a.seconds, a.cut, a.outcome) for a in attempts), key=_by_time)
         self._times: list[float] = []
-        self._left: list[float] = []  # share still waited for after each time
+        self._left: list[float] = []  # share still waited for after each time, below zero: a search wants what ascends
         self._outcomes: list[Outcome] = []
         self._observed = [(seconds, cut, _shows(outcome)) for seconds, cut, outcome in observed]
         self.cut = sum(cut for _, cut, _ in observed)
@@ -73,7 +73,7 @@ class Survival:
             if not cut and outcome is not None:
                 share *= 1 - 1 / waiting
                 self._times.append(seconds)
-                self._left.append(share)
+                self._left.append(-share)
                 self._outcomes.append(outcome)
             waiting -= 1
         self._tail: Tail | None = None
@@ -94,7 +94,7 @@ class Survival:
     def beyond(self, seconds: float) -> float:
         """The share that has no answer after ``seconds``, by the record alone."""
         index = bisect_right(self._times, seconds)
-        return self._left[index - 1] if index else 1.0
+        return -self._left[index - 1] if index else 1.0
 
     def draw(self, u: float, v: float, after: float = 0.0) -> tuple[float, Outcome | None]:
         """Seconds and outcome of an attempt that has had none after ``after`` seconds; inf and None: there is none.
@@ -102,7 +102,7 @@ class Survival:
         ``u`` and ``v`` in [0, 1) decide: a larger ``u`` never takes less time. ``v`` says which answer it is in the tail.
         """
         wanted = (1 - u) * self.beyond(after)
-        index = bisect_right(self._left, -wanted, key=_negative)
+        index = bisect_right(self._left, -wanted)
         if index < len(self._times):
             return max(self._times[index], after), self._outcomes[index]
         tail = self.tail
@@ -123,10 +123,6 @@ class Survival:
 def _by_time(observed: tuple[float, bool, Outcome | None]) -> tuple[float, bool]:
     """Of the same time, those that got an answer come before those that were cut off: these were waited for then."""
     return observed[0], observed[1]
-
-
-def _negative(share: float) -> float:
-    return -share
 
 
 def _shows(outcome: Outcome | None) -> bool:
