@@ -37,7 +37,7 @@ class Plan:
     def start(self) -> Step:
         """The first step. Called once, before ``send``."""
         step = next(self._generator)
-        if isinstance(step, Finish):
+        if type(step) is Finish:
             self.finish = step
         return step
 
@@ -45,7 +45,7 @@ class Plan:
         """The step after ``event``. Raises StopIteration after the ``Finish``: there is nothing left to be told."""
         self._emit(EventHeard(event.now, self._call, event))
         step = self._generator.send(event)
-        if isinstance(step, Finish):
+        if type(step) is Finish:
             self.finish = step
         return step
 

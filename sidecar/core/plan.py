@@ -131,7 +131,6 @@ class Scene(Value, gc=True):
 
 
 _LEFT = Finish(None, None, degraded=False, reason=None, abandoned=True)  # the client left: nobody needs an answer
-_ENDS = (Finish, Reason)  # a call is over, or its turn on this rung; a tuple, for a union would be made anew each time
 
 _Plan = Generator[Step, Event, Finish]
 _Asked = Generator[Step, Event, Finish | Reason]
@@ -191,13 +190,14 @@ def _ask(course: _Course, rung: Rung, until: float) -> _Asked:
     failed_for: Reason | None = None  # why the attempt before the retry failed: that is the reason, not a refused retry
     while True:
         sent_before, came = course.attempts, course.now
-        result: Ticket | tuple[Outcome, Verdict] | Finish | Reason = _enter(course, rung, until)
-        if isinstance(result, Ticket) and not result.granted:
-            result = yield from _queue(course, rung, until, result)
-        if isinstance(result, Ticket):
-            waited = course.now - came
-            result = yield from _attempt(course, rung, until, result, first=retries == 0, waited=waited)
-        if isinstance(result, _ENDS):
+        place: Ticket | Finish | Reason = _enter(course, rung, until)
+        if isinstance(place, Ticket) and not place.granted:
+            place = yield from _queue(course, rung, until, place)
+        if isinstance(place, Ticket):
+            result = yield from _attempt(course, rung, until, place, turn=retries + 1, waited=course.now - came)
+        else:
+            result = place
+        if not isinstance(result, tuple):
             if retries and course.attempts == sent_before:
                 machines.budget.refund(course.now)  # the retry was paid for and never sent
             return result if failed_for is None or isinstance(result, Finish) else failed_for
@@ -250,7 +250,7 @@ def _queue(course: _Course, rung: Rung, until: float, ticket: Ticket) -> _Queued
     return _refuse(course, rung, until, Reason.LIMITED, waited=course.now - came)
 
 
-def _attempt(course: _Course, rung: Rung, until: float, ticket: Ticket, *, first: bool, waited: float) -> _Tried:
+def _attempt(course: _Course, rung: Rung, until: float, ticket: Ticket, *, turn: int, waited: float) -> _Tried:
     """One request to the target, holding a slot and a permit exactly as long as it lasts."""
     machines, call = rung.machines, course.call.number
     timeout, binding = bounded(until, course.now, rung.timeout)
@@ -261,13 +261,13 @@ def _attempt(course: _Course, rung: Rung, until: float, ticket: Ticket, *, first
         if isinstance(permit, Refusal):
             return _refuse(course, rung, until, Reason.OPEN, permit.retry_after, waited=waited)
         return _refuse(course, rung, until, permit, waited=waited)
-    if first:
+    if turn == 1:
         machines.budget.deposit(course.now)
     course.attempts += 1
     number, began = course.attempts, course.now
     left, reserved, state = course.deadline - began, course.deadline - until, machines.breaker.state
     course.emit(AttemptStarted(began, call, rung.name, number, timeout, binding, left, reserved, waited, state))
-    event = yield Attempt(rung.name, number, timeout, rung.connect_timeout, binding)
+    event = yield Attempt(rung.name, number, timeout, rung.connect_timeout, binding, turn)
     now = course.now = event.now
     machines.limiter.leave(now, ticket)
     seconds = now - began

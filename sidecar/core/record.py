@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
 from collections import deque
 from collections.abc import Iterator
 from math import ceil
@@ -17,34 +16,34 @@ class LatencyRecord:
 
     A timeout is recorded too, at a length its plan chooses: the true one is larger than the timeout, but leaving it out would let
     a target that answers some calls fast and others never look fast.
+
+    They are put in order when a quantile is asked for, and that is kept until the next answer: nobody asks about the primary target, whose
+    answers are the most, and everybody about the one below it, which is hardly ever asked.
     """
 
     def __init__(self) -> None:
-        self._in_order: deque[float] = deque()
-        self._sorted: list[float] = []
-        self._asked: dict[
-            float, float
-        ] = {}  # quantiles since the last answer: a target that is not asked is asked for its reserve
+        self._last: deque[float] = deque(maxlen=SIZE)
+        self._quantiles: dict[float, float | None] = {}
 
     def __len__(self) -> int:
-        return len(self._in_order)
+        return len(self._last)
 
     def __iter__(self) -> Iterator[float]:
         """Oldest first."""
-        return iter(self._in_order)
+        return iter(self._last)
 
     def observe(self, seconds: float) -> None:
-        if len(self._in_order) == SIZE:
-            del self._sorted[bisect_left(self._sorted, self._in_order.popleft())]
-        self._asked.clear()
-        self._in_order.append(seconds)
-        insort(self._sorted, seconds)
+        self._last.append(seconds)
+        self._quantiles.clear()
 
     def quantile(self, share: float) -> float | None:
         """The smallest recorded duration that at least ``share`` of them do not exceed; None before ``ENOUGH``."""
-        if len(self._sorted) < ENOUGH:
+        if share not in self._quantiles:
+            self._quantiles[share] = self._found(share)
+        return self._quantiles[share]
+
+    def _found(self, share: float) -> float | None:
+        if len(self._last) < ENOUGH:
             return None
-        if share not in self._asked:
-            rank = ceil(share * len(self._sorted) - _ROUNDING)
-            self._asked[share] = self._sorted[max(rank, 1) - 1]
-        return self._asked[share]
+        rank = ceil(share * len(self._last) - _ROUNDING)
+        return sorted(self._last)[max(rank, 1) - 1]

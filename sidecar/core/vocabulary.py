@@ -111,7 +111,7 @@ class Ticket(Struct, eq=False):
 class Attempt(Value):
     """Step: send the request to ``target`` and report ``Answered`` within ``timeout`` seconds.
 
-    ``number`` counts a call's attempts from 1.
+    ``number`` counts a call's attempts from 1, ``turn`` those on this target.
     """
 
     target: str
@@ -119,6 +119,7 @@ class Attempt(Value):
     timeout: float
     connect_timeout: float
     binding: Binding
+    turn: int = 1
 
 
 class Backoff(Value):

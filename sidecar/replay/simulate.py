@@ -100,14 +100,14 @@ class Simulation:
 
     def _perform(self, now: float, running: _Running, step: Step) -> None:
         turn = running.turn
-        if isinstance(step, Attempt):
+        if type(step) is Attempt:
             seconds, outcome = self._world.answer(now, running.number, step)
             ends, too_late = now + seconds, now + step.timeout
             if ends >= too_late:  # moments, not durations: two that differ may still end at the same float
                 ends, outcome = too_late, TIMED_OUT
             self._push(ends, running, turn, outcome)
-        elif isinstance(step, Queue):
+        elif type(step) is Queue:
             step.ticket.wake = lambda: self._push(self.now, running, turn, None)
             self._push(now + step.timeout, running, turn, None)
-        elif isinstance(step, Backoff):
+        elif type(step) is Backoff:
             self._push(now + step.delay, running, turn, None)

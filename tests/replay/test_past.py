@@ -185,8 +185,8 @@ def test_a_target_nobody_asked_is_unknown_and_unreachable():
 # -- pairs -------------------------------------------------------------------------------------------------------------
 
 
-def step(target, number=1, timeout=1.0):
-    return Attempt(target, number, timeout, 0.3, Binding.ATTEMPT)
+def step(target, turn=1, timeout=1.0, number=1):
+    return Attempt(target, number, timeout, 0.3, Binding.ATTEMPT, turn)
 
 
 def many():
@@ -205,9 +205,9 @@ def test_the_same_attempt_has_the_same_imputed_outcome_under_every_policy(call):
     """Also where one policy asked the switch once and the other three times before madre's turn came."""
     record = many()
     short, long = AsRecorded(record, 7), AsRecorded(record, 7)
-    first = [short.answer(1.0, call, step("switch", 1)), short.answer(2.0, call, step("madre", 2))]
+    first = [short.answer(1.0, call, step("switch", 1)), short.answer(2.0, call, step("madre", number=2))]
     second = [long.answer(1.0 + n, call, step("switch", n, 2.0)) for n in (1, 2, 3)]
-    assert first == [second[0], long.answer(9.0, call, step("madre", 4))]
+    assert first == [second[0], long.answer(9.0, call, step("madre", number=4))]
 
 
 def test_imputed_outcomes_are_drawn_from_all_there_are():

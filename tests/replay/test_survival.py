@@ -56,33 +56,33 @@ def test_a_client_that_left_is_a_cut():
 def test_a_draw_is_one_of_the_answers_and_a_larger_one_never_takes_less(times, u, v):
     survival = Survival(attempts(*times))
     low, high = sorted((u, v))
-    first, second = survival.draw(low, 0.5), survival.draw(high, 0.5)
+    first, second = survival.draw(low, lambda: 0.5), survival.draw(high, lambda: 0.5)
     assert first[0] in times
     assert first[0] <= second[0]
 
 
 def test_draws_come_as_often_as_what_was_recorded():
     survival = Survival(attempts((0.1, GOOD), (0.2, FAILED), (0.3, GOOD), (0.3, GOOD)))
-    drawn = [survival.draw((n + 0.5) / 1000, 0.5) for n in range(1000)]
+    drawn = [survival.draw((n + 0.5) / 1000, lambda: 0.5) for n in range(1000)]
     assert drawn.count((0.1, GOOD)) == drawn.count((0.2, FAILED)) == 250
     assert drawn.count((0.3, GOOD)) == 500
 
 
 def test_what_is_known_to_have_been_silent_takes_longer():
     survival = Survival(attempts(0.1, 0.2, 0.3, 0.4))
-    assert {survival.draw(u / 10, 0.5, after=0.25)[0] for u in range(10)} == {0.3, 0.4}
+    assert {survival.draw(u / 10, lambda: 0.5, after=0.25)[0] for u in range(10)} == {0.3, 0.4}
 
 
 def test_where_nothing_ever_answered_nothing_does():
     survival = Survival(attempts(*[-1.5] * 30))
-    assert survival.draw(0.5, 0.5) == (math.inf, None)
+    assert survival.draw(0.5, lambda: 0.5) == (math.inf, None)
     assert survival.tail is None
 
 
 def test_with_few_answers_no_tail_is_made_up():
     survival = Survival(attempts(*[0.5] * (ENOUGH - 1), *[-1.0] * 5))
     assert survival.tail is None
-    assert survival.draw(0.999, 0.5) == (math.inf, None)
+    assert survival.draw(0.999, lambda: 0.5) == (math.inf, None)
 
 
 @pytest.mark.parametrize("cut", [1.0, 1.5, 2.5])
@@ -96,7 +96,7 @@ def test_the_tail_of_lognormal_answers_is_found(cut, seed):
 
 def test_what_was_cut_off_is_drawn_from_the_tail_given_that_it_took_longer():
     survival = Survival(lognormal(3000, 1.5))
-    drawn = [survival.draw((n + 0.5) / 1000, 0.5, after=1.5)[0] for n in range(1000)]
+    drawn = [survival.draw((n + 0.5) / 1000, lambda: 0.5, after=1.5)[0] for n in range(1000)]
     assert min(drawn) >= 1.5
     true = NormalDist(0.0, 0.5)
     for seconds in (2.0, 2.5, 3.0):
@@ -110,7 +110,7 @@ def test_what_hangs_is_told_from_what_is_slow():
     times = [0.002 * math.exp(0.3 * luck.gauss(0, 1)) if luck.random() < 0.7 else -1.5 for _ in range(400)]
     tail = Survival(attempts(*times)).tail
     assert tail.never == pytest.approx(0.3, abs=0.05)
-    assert Survival(attempts(*times)).draw(0.5, 0.5, after=1.5) == (math.inf, None)
+    assert Survival(attempts(*times)).draw(0.5, lambda: 0.5, after=1.5) == (math.inf, None)
 
 
 def test_fast_errors_do_not_make_slow_answers_look_fast():
@@ -124,7 +124,7 @@ def test_fast_errors_do_not_make_slow_answers_look_fast():
 def test_where_only_errors_come_they_make_the_tail():
     observed = [(0.7 + n / 100, FAILED) for n in range(30)] + [(1.0, TIMED_OUT)] * 10
     survival = Survival(attempts(*observed))
-    seconds, outcome = survival.draw(0.9, 0.5)
+    seconds, outcome = survival.draw(0.9, lambda: 0.5)
     assert 1.0 < seconds < 2.0
     assert outcome == FAILED
 
@@ -132,13 +132,13 @@ def test_where_only_errors_come_they_make_the_tail():
 def test_what_comes_in_the_tail_is_what_came_late():
     observed = [(0.01, FAILED)] * 20 + [(0.8 + n / 200, GOOD) for n in range(40)] + [(1.0, TIMED_OUT)] * 20
     survival = Survival(attempts(*observed))
-    assert all(survival.draw(0.9, v / 10)[1] == GOOD for v in range(10))
+    assert all(survival.draw(0.9, lambda v=v: v / 10)[1] == GOOD for v in range(10))
 
 
 def test_all_answers_alike_are_a_distribution_too():
     survival = Survival(attempts(*[0.5] * 50, *[-0.6] * 2))
     assert survival.tail is not None
-    assert survival.draw(0.5, 0.5) == (0.5, GOOD)
+    assert survival.draw(0.5, lambda: 0.5) == (0.5, GOOD)
 
 
 def test_a_tail_of_nothing_but_silence_ends_nowhere():
@@ -153,6 +153,6 @@ def test_what_was_silent_for_longer_than_anything_on_record_is_in_the_tail():
     survival = Survival(attempts(*[0.1 + n / 100 for n in range(20)], -0.15))
     assert survival.beyond(1.0) == 0
     assert survival.tail is not None
-    seconds, outcome = survival.draw(0.5, 0.5, after=1.0)
+    seconds, outcome = survival.draw(0.5, lambda: 0.5, after=1.0)
     assert seconds >= 1.0
     assert outcome == GOOD

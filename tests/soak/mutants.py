@@ -77,7 +77,7 @@ MUTANTS = (
     Mutant("retry refunded although sent", "core.plan:_ask", "if retries and course.attempts == sent_before", "if retries"),
     Mutant("retries are free", "core.budget:RetryBudget.withdraw", "self._balance = max(self._balance - 1, 0.0)", "pass"),
     Mutant("retries on credit", "core.budget:RetryBudget.withdraw", "1 - _ROUNDING", "0.5"),
-    Mutant("every attempt deposits", "core.plan:_attempt", "if first:", "if True:"),
+    Mutant("every attempt deposits", "core.plan:_attempt", "if turn == 1:", "if True:"),
     Mutant("savings beyond the burst", "core.budget:RetryBudget.deposit", "min(self._balance + self._ratio, self.burst)", "self._balance + self._ratio"),
     Mutant("a reload fills the budget", "core.budget:RetryBudget.adopt", "min(self._balance, policy.burst)", "policy.burst"),
     Mutant("one attempt too many", "core.plan:_retry_delay", "retry >= target.retry.max_attempts", "retry > target.retry.max_attempts"),

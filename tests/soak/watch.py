@@ -332,7 +332,7 @@ class Watch:
         chat = self._chat(number, step)
         if isinstance(step, Attempt):
             told, connect = chat.told, chat.target.timeouts.connect
-            exact = told and Attempt(told.target, told.number, told.timeout, connect, told.binding)
+            exact = told and Attempt(told.target, told.number, told.timeout, connect, told.binding, chat.asked)
             if chat.place is not Place.ASKING or step != exact:
                 broken("steps are told", f"{step}, told was {told}", number)
             chat.due = self.now + step.timeout

@@ -58,7 +58,7 @@ class Times:
 
     def _after(self, share: float) -> float:
         """Seconds within which ``share`` came. From before 0 on, for what took no time counts as well."""
-        return self._survival.draw(min(max(share, 0.0), _ALMOST), 0.0, -1.0)[0]
+        return self._survival.draw(min(max(share, 0.0), _ALMOST), lambda: 0.0, -1.0)[0]
 
     def highest(self, shares: Sequence[float]) -> Quantile | None:
         """That of the first of ``shares``, falling, for which there is one."""

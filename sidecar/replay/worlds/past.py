@@ -33,7 +33,6 @@ from sidecar.replay.worlds.survival import Survival
 
 UNREACHABLE = Outcome(error=ErrorKind.CONNECT)
 LATENESS = 0.01  # seconds that live timers may be late: an attempt that would wait that much longer is not another one
-MOST_UNDER_WAY = 20_000  # pairs of calls and targets whose turns are surely counted; at most twice as many are
 AUTO = "auto"
 Servers = Mapping[str, int | str | None]
 
@@ -74,17 +73,14 @@ class History:
             self._attempts = worked(attempts, listed, self.served.servers, self.transport)
         elif self.crowding.rise:
             self._attempts = [*alone(attempts, self.crowding)]
+        self.depends = self.served.servers is not None or self.crowding.rise > 0
+        """Whether an answer depends on who asks besides."""
         self._worked = {
             (asked.call, asked.began): found
             for asked, found in zip(attempts if self.depends else (), self._attempts, strict=self.depends)
             if found is not None
         }
         self._survivals: dict[int, Survival] = {}
-
-    @property
-    def depends(self) -> bool:
-        """Whether an answer depends on who asks besides."""
-        return self.served.servers is not None or self.crowding.rise > 0
 
     def survival(self, moment: float) -> Survival:
         """The distribution that stands for attempts made at ``moment``."""
@@ -128,8 +124,6 @@ class AsRecorded:
     def __init__(self, past: Past, seed: int) -> None:
         self._past = past
         self._seed = seed
-        self._turns: dict[tuple[int, str], int] = {}
-        self._turns_before: dict[tuple[int, str], int] = {}
         self._free = {
             target: [-math.inf] * history.served.servers
             for target, history in past.histories.items()
@@ -144,17 +138,16 @@ class AsRecorded:
 
     def answer(self, now: float, call: int, step: Attempt) -> tuple[float, Outcome]:
         target = step.target
-        turn = self._turn(call, target)
         history = self._past.histories.get(target)
         if history is None:
             self._unknown += 1
             return 0.0, UNREACHABLE
         record = self._past.record
-        recorded = record.turn(call, target, turn)
+        recorded = record.turn(call, target, step.turn)
         if recorded is not None and not recorded.cut and not history.depends:
             return recorded.seconds, recorded.outcome  # type: ignore[return-value]  # what was not cut has one
         patience = min(step.timeout, record.leave_at.get(call, math.inf) - now)
-        asked = _Asked(now, call, target, turn, patience)
+        asked = _Asked(now, call, target, step.turn, patience)
         if not history.depends:
             return self._alone(asked, history, recorded)
         seconds, outcome = self._worked(asked, history, recorded)
@@ -164,18 +157,6 @@ class AsRecorded:
         if free is None:
             return _crowded(now, self._ends[target], history.crowding, seconds), outcome
         return _queued(now + history.transport, free, seconds) + history.transport, outcome
-
-    def _turn(self, call: int, target: str) -> int:
-        """How often this call asks this target by now. What is forgotten belongs to calls that ended long ago.
-
-        A generation at a time: to find the oldest entry of a dict means to step over all places that were deleted before it.
-        """
-        turns, asked = self._turns, (call, target)
-        turn = (turns.get(asked) or self._turns_before.get(asked, 0)) + 1
-        turns[asked] = turn
-        if len(turns) >= MOST_UNDER_WAY:
-            self._turns_before, self._turns = turns, {}
-        return turn
 
     def _alone(self, asked: _Asked, history: History, recorded: Attempted | None) -> tuple[float, Outcome]:
         """An attempt that was cut off or never made, on a target that answers as fast however many ask."""
@@ -201,8 +182,8 @@ class AsRecorded:
     def _drawn(self, asked: _Asked, history: History, after: float) -> tuple[float, Outcome]:
         """As others of its period; ``after`` seconds it is known to have been silent."""
         seed = self._seed ^ int.from_bytes(asked.target.encode(), "big")
-        u, v = draw(seed, asked.call, asked.turn, 0), draw(seed, asked.call, asked.turn, 1)
-        seconds, outcome = history.survival(asked.now).draw(u, v, after)
+        u = draw(seed, asked.call, asked.turn, 0)
+        seconds, outcome = history.survival(asked.now).draw(u, lambda: draw(seed, asked.call, asked.turn, 1), after)
         return (NEVER, TIMED_OUT) if outcome is None else (seconds, outcome)
 
 

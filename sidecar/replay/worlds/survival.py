@@ -19,7 +19,7 @@ With fewer than ``ENOUGH`` answers nothing is fitted: what is silent stays so.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from math import erfc, exp, inf, log, pi, sqrt
 from statistics import NormalDist
 from typing import NamedTuple
@@ -96,10 +96,10 @@ class Survival:
         index = bisect_right(self._times, seconds)
         return -self._left[index - 1] if index else 1.0
 
-    def draw(self, u: float, v: float, after: float = 0.0) -> tuple[float, Outcome | None]:
+    def draw(self, u: float, v: Callable[[], float], after: float = 0.0) -> tuple[float, Outcome | None]:
         """Seconds and outcome of an attempt that has had none after ``after`` seconds; inf and None: there is none.
 
-        ``u`` and ``v`` in [0, 1) decide: a larger ``u`` never takes less time. ``v`` says which answer it is in the tail.
+        ``u`` and ``v`` in [0, 1) decide: a larger ``u`` never takes less time. ``v`` says which answer it is in the tail, if asked.
         """
         wanted = (1 - u) * self.beyond(after)
         index = bisect_right(self._left, -wanted)
@@ -112,7 +112,7 @@ class Survival:
         left = self.beyond(last)
         share = 1 - wanted / left if left else u  # nothing left: it was silent for longer than anything on record
         seconds = tail.after(last, min(max(share, 0.0), 1.0))
-        return seconds, None if seconds == inf else self._shown(v)
+        return seconds, None if seconds == inf else self._shown(v())
 
     def _shown(self, v: float) -> Outcome:
         """An outcome of the slower half: what takes long is more often a reply than a refusal."""
