@@ -22,9 +22,9 @@ LONGEST_TRAILERS = 16_384
 MOST_TRAILERS = 100
 LARGEST_CHUNK = 1 << 60
 
-QUOTED = rb'"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t\x20-\x7e\x80-\xff])*+"'
+QUOTED = rb'"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t\x20-\x7e\x80-\xff])*"'
 EXTENSION = rb"[ \t]*+;[ \t]*+[" + TCHAR + rb"]++(?:[ \t]*+=[ \t]*+(?:[" + TCHAR + rb"]++|" + QUOTED + rb"))?"
-SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,16})(?:" + EXTENSION + rb")*+\r\n")
+SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,16})(?:" + EXTENSION + rb")*\r\n")
 TRAILER_LINE = re.compile(rb"([" + TCHAR + rb"]++):" + VALUE + rb"*+\r\n")
 
 

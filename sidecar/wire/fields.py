@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable
 TCHAR = rb"!#$%&'*+\-.^_`|~0-9A-Za-z"
 VALUE = rb"[\t\x20-\x7e\x80-\xff]"
 
-SECTION = re.compile(rb"(?:\r\n[" + TCHAR + rb"]++:" + VALUE + rb"*+)*+\r\n\r\n")
+SECTION = re.compile(rb"(?:\r\n[" + TCHAR + rb"]++:" + VALUE + rb"*+)*\r\n\r\n")
 LINE = re.compile(rb"\r\n([^:\r]+):([^\r]*)")
 LENGTH = re.compile(rb"[0-9]{1,18}")
 

@@ -21,9 +21,9 @@ COMMANDS = (b"/operator/api/chat/commands",)
 REWRITTEN = (b"/operator/api/v1/", b"/operator/api/")
 
 # Already in normal form: no step of the normalisation would change it.
-PLAIN = re.compile(rb"(?:/[a-z0-9_~-]++(?:\.[a-z0-9_~-]++)*+)++")
+PLAIN = re.compile(rb"(?:/[a-z0-9_~-]++(?:\.[a-z0-9_~-]++)*)+")
 ABSOLUTE = re.compile(rb"(?i:https?)://([^/?]*)([^?]*)(\?.*)?", re.DOTALL)
-REG_NAME = re.compile(rb"((?:[A-Za-z0-9._~!$&'()*+;=-]|%[0-9A-Fa-f]{2})++|\[([0-9A-Fa-f:.]++)\])(?::[0-9]{1,5})?")
+REG_NAME = re.compile(rb"((?:[A-Za-z0-9._~!$&'()*+;=-]|%[0-9A-Fa-f]{2})+|\[([0-9A-Fa-f:.]++)\])(?::[0-9]{1,5})?")
 CONTROLS = bytes((*range(0x20), 0x7F))
 LONGEST_HOST = 255
 MOST_DECODINGS = 4
@@ -111,8 +111,8 @@ def normal(path: bytes) -> bytes:
 
 def is_host(value: bytes) -> bool:
     """Whether the value is ``uri-host [":" port]`` and nothing else."""
-    match = REG_NAME.fullmatch(value)
-    if match is None or len(value) > LONGEST_HOST:
+    match = REG_NAME.fullmatch(value) if len(value) <= LONGEST_HOST else None
+    if match is None:
         return False
     if match[2] is None:
         return True
