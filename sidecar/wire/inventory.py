@@ -8,9 +8,8 @@ that nobody calls any more is worth knowing, too. A path is matched as the gatew
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
-from sidecar.wire.request import Request
+from sidecar.wire.request import Request, Usage
 from sidecar.wire.target import decoded
 
 OTHER = "other"
@@ -44,18 +43,13 @@ MOST_REMEMBERED = 512  # of each
 _SEGMENT, _SEGMENTS = re.escape("{id}"), re.escape("{path}")
 
 
-class Usage(NamedTuple):
-    """A route of ``ROUTES`` and a kind of client of ``CLIENTS``."""
-
-    template: str
-    client: str
-
-
 def usage(asked: Request | None) -> Usage:
-    """What a request counts as; None is one that could not be read."""
+    """What a request counts as, a route of ``ROUTES`` and a kind of client of ``CLIENTS``; None is one that could not be read."""
     if asked is None:
         return _UNREAD
-    return Usage(template(asked.target.partition(b"?")[0]), client(_user_agent(asked.raw)))
+    if asked.used is None:
+        asked.used = Usage(template(asked.target.partition(b"?")[0]), client(_user_agent(asked.raw)))
+    return asked.used
 
 
 def template(path: bytes) -> str:

@@ -10,10 +10,13 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from msgspec import Struct
+
 from sidecar.wire import target
 from sidecar.wire.body import BY_CHUNKS, BY_LENGTH, NOTHING
 from sidecar.wire.fields import LENGTH, SECTION, TCHAR, droppable, extended_via, options, passed, without
 from sidecar.wire.head import LONGEST_METHOD, Refused, Rules, too_long
+from sidecar.wire.target import Route
 
 LINE = re.compile(rb"([" + TCHAR + rb"]++) ([\x21-\x7e\x80-\xff]++) HTTP/1\.([01])(?=\r\n)")
 OTHER_VERSION = re.compile(rb"[" + TCHAR + rb"]++ [\x21-\x7e\x80-\xff]++(?: [A-Za-z]++/[0-9.]++)?\r\n")
@@ -26,18 +29,26 @@ FORWARDING = (b"x-forwarded-", b"forwarded", b"x-real-ip")
 ONLY_ONCE = frozenset({b"host", b"content-length", b"transfer-encoding", b"authorization", b"max-forwards"})
 
 
-class Request(NamedTuple):
+class Usage(NamedTuple):
+    """A route and a kind of client, in the words of ``inventory``."""
+
+    template: str
+    client: str
+
+
+class Request(Struct, gc=False):
     """``before`` + the client's address + ``after`` is the head that goes on.
 
     From a trusted peer it is ``before`` + ``forwarded_for`` + address + ``after_trusted``. ``path`` is the decoded path
-    of a chat; ``tokens`` are the values of the token field, of which there is at most one.
+    of a chat; ``tokens`` are the values of the token field, of which there is at most one. ``used`` is what it counts as, once
+    somebody has asked ``inventory``; nothing else ever changes.
     """
 
     raw: bytes
     method: bytes
     target: bytes
     minor: int
-    route: target.Route
+    route: Route
     path: bytes
     host: bytes
     framing: int
@@ -50,6 +61,7 @@ class Request(NamedTuple):
     after: bytes
     forwarded_for: bytes
     after_trusted: bytes
+    used: Usage | None = None
 
     def outgoing(self, peer: bytes, *, trusted: bool) -> bytes:
         if trusted:
@@ -88,7 +100,7 @@ def read(raw: bytes, rules: Rules) -> Request | Refused:
     return _Reading(raw, rules, line, aim).judge()
 
 
-def route_of(method: bytes, path: bytes, routes: target.Routes) -> target.Route:
+def route_of(method: bytes, path: bytes, routes: target.Routes) -> Route:
     """The class of a target (everything before its query) for this method: only POST can chat, but what is denied is denied to all.
 
     A method that differs from POST in case alone is not chat, but it looks like it.

@@ -16,6 +16,7 @@ from sidecar.edge.data.observing import Observing
 from sidecar.edge.data.witness import Memory, Watch
 from sidecar.policy.model import Policy
 from sidecar.wire import head
+from sidecar.wire.heads import Heads
 from sidecar.wire.target import Routes
 
 DATE = re.compile(rb"\r\nDate: [^\r]*")
@@ -38,7 +39,7 @@ def look(port: Stage, memory: Memory, mode: str = "shadow", /, **policy: Any) ->
     said = Policy.model_validate({"intercept": {"paths": list(CHAT)}, **policy})
     memory.windows.max_keys = said.guards.max_sessions
     watch = Watch(Guard(said, judge, memory.windows), memory, port.facts.append, now)
-    port.terms(rules=RULES, relay=Observing(port.relay, watch) if mode == "shadow" else port.relay)
+    port.terms(heads=Heads(RULES), relay=Observing(port.relay, watch) if mode == "shadow" else port.relay)
 
 
 def observed(port: Stage) -> list[ChatObserved]:

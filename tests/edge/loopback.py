@@ -18,6 +18,7 @@ from sidecar.edge.data.door import Terms
 from sidecar.edge.data.port import DataPort
 from sidecar.edge.data.relay import Relay
 from sidecar.wire import head
+from sidecar.wire.heads import Heads
 from sidecar.wire.target import Routes
 from tests.corpus.raw import OK, Gateway, serving, talk  # noqa: F401 - tests take them from here
 
@@ -98,7 +99,7 @@ async def stage(
     )
     rules = head.rules(Routes(CHAT, deny), pseudonym=PSEUDONYM, authority=b"gateway:8000")
     terms = Terms(
-        rules=rules,
+        heads=Heads(rules),
         relay=relay,
         chat=runner.server,
         judge=judge,

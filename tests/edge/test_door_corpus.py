@@ -16,33 +16,46 @@ AT_ONCE = 24
 LOOPS = ("asyncio", "uvloop")
 
 
-async def run(case: Case, *, piecemeal: bool) -> list[str]:
-    """``piecemeal``: one byte at a time, and the few giants in pieces that end nowhere in particular."""
+async def run(case: Case, *, piecemeal: bool, warm: bool = False) -> list[str]:
+    """``piecemeal``: one byte at a time, and the few giants in pieces that end nowhere in particular.
+
+    ``warm``: what counts is the second time, when its heads are remembered.
+    """
     step = (1 if len(case["request"]) <= 4_096 else 997) if piecemeal else 0
+    gateway = prepared(case)
+    async with serving(gateway) as upstream, stage(upstream) as port:
+        for _ in range(1 + warm):
+            vars(gateway).update(vars(prepared(case)))
+            out, closed = await talk(
+                port.port,
+                case["request"].encode("latin1"),
+                patience=3,
+                half_close=case.get("half_close", False),
+                step=step,
+                enough=enough_for(case),
+            )
+            await asyncio.sleep(0.02)
+        return wrong(case, out, gateway, closed=closed)
+
+
+def prepared(case: Case) -> Gateway:
+    """What the case finds behind the door."""
     gateway = Gateway()
     gateway.reply = case["up_reply"].encode("latin1") if "up_reply" in case else gateway.reply
     gateway.replies = [reply.encode("latin1") for reply in case.get("up_replies", ())]
     gateway.close = case.get("up_close", False)
-    async with serving(gateway) as upstream, stage(upstream) as port:
-        out, closed = await talk(
-            port.port,
-            case["request"].encode("latin1"),
-            patience=3,
-            half_close=case.get("half_close", False),
-            step=step,
-            enough=enough_for(case),
-        )
-        await asyncio.sleep(0.02)
-        return wrong(case, out, gateway, closed=closed)
+    return gateway
 
 
-@pytest.mark.parametrize("piecemeal", [False, True], ids=["whole", "bytewise"])
-async def test_wire_cases(*, piecemeal: bool) -> None:
+@pytest.mark.parametrize(
+    ("piecemeal", "warm"), [(False, False), (True, False), (False, True)], ids=["whole", "bytewise", "remembered"]
+)
+async def test_wire_cases(*, piecemeal: bool, warm: bool) -> None:
     gate = asyncio.Semaphore(AT_ONCE)
 
     async def one(case: Case) -> str | None:
         async with gate:
-            faults = await run(case, piecemeal=piecemeal)
+            faults = await run(case, piecemeal=piecemeal, warm=warm)
         return f"{case['level']} {case['id']}: {'; '.join(faults)}" if faults else None
 
     failed = [fault for fault in await asyncio.gather(*map(one, CASES + MORE)) if fault]

@@ -94,7 +94,7 @@ def test_only_under_mode_shadow_does_anybody_look_on_and_nothing_else_of_mode_of
     assert seen.relay._watch.guard.judge == RIGHT.judge
     assert seen.relay._watch.memory is of("shadow").relay._watch.memory is lasting.memory
     assert lasting.memory.windows.max_keys == 7
-    own = {"relay", "rules", "own_answer", "trusted"}  # made anew each time
+    own = {"relay", "heads", "own_answer", "trusted"}  # made anew each time
     off = of("off")._asdict()
     assert {name: value for name, value in seen._asdict().items() if name not in own and value != off[name]} == {}
 

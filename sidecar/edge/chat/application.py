@@ -27,6 +27,7 @@ from sidecar.edge.chat.upstream import Asked
 from sidecar.edge.snapshot import Snapshot
 from sidecar.policy.model import Policy
 from sidecar.wire import inventory, trace
+from sidecar.wire.request import Usage
 
 LOCAL_MODEL = "local"
 HEAD_CAME = "sidecar.head_came"  # extra info of the connection that the door hands over: when the head had come
@@ -53,7 +54,7 @@ class _Served(NamedTuple):
 
     call: Call
     context: trace.Context | None
-    usage: inventory.Usage
+    usage: Usage
     began: float
 
 
@@ -217,11 +218,9 @@ def _since_head(request: web.Request, now: float) -> float:
     return 0.0 if came is None else now - float(came)
 
 
-def _usage(request: web.Request) -> inventory.Usage:
+def _usage(request: web.Request) -> Usage:
     user_agent = request.headers.get("User-Agent", "").encode("utf-8", "surrogateescape")
-    return inventory.Usage(
-        inventory.template(request.path.encode("utf-8", "surrogateescape")), inventory.client(user_agent)
-    )
+    return Usage(inventory.template(request.path.encode("utf-8", "surrogateescape")), inventory.client(user_agent))
 
 
 def _trace(request: web.Request) -> trace.Context | None:

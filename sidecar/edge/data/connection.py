@@ -129,7 +129,7 @@ class Connection(asyncio.Protocol, ABC):
         self._began = terms.now()
         if len(self._ahead) <= MOST_AHEAD:
             self._line.release()
-        judged = request.read(data[:end], terms.rules)
+        judged = terms.heads.request(data[:end])
         if isinstance(judged, head.Refused):
             self._request = None
             self._refuse(judged)

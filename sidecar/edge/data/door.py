@@ -158,14 +158,14 @@ class Door(Chatting):
             self.state = WAIT
             self._body = None
             self._await_answer(self._began, terms)
-            self._leg = terms.relay.open(self, asked, outgoing, terms.rules)
+            self._leg = terms.relay.open(self, asked, outgoing, terms.heads)
             return
         self.state = BODY
         self._body = Length(asked.length) if asked.framing == BY_LENGTH else Chunked(drop=(terms.rules.token,))
         self._watch(self._began, terms.look_every)
         data, self._ahead = self._ahead, b""
         self._line.release()
-        self._leg = terms.relay.open(self, asked, outgoing, terms.rules)
+        self._leg = terms.relay.open(self, asked, outgoing, terms.heads)
         if data:
             self._forward(data)
 

@@ -22,7 +22,7 @@ from sidecar.edge.data.delivery import acknowledged
 from sidecar.edge.data.refusal import method
 from sidecar.wire import response
 from sidecar.wire.body import Body, Chunked, Length
-from sidecar.wire.head import Rules
+from sidecar.wire.heads import Heads
 from sidecar.wire.inventory import usage
 from sidecar.wire.request import Request
 
@@ -104,7 +104,7 @@ class Pool(Protocol):
 
     def keep(self, exchange: Exchange, /) -> None: ...
     def forget(self, exchange: Exchange, /) -> None: ...
-    def again(self, client: Client, request: Request, message: bytes, rules: Rules, /) -> Exchange:
+    def again(self, client: Client, request: Request, message: bytes, heads: Heads, /) -> Exchange:
         """Send what was never delivered once more, on a connection of its own."""
 
 
@@ -112,8 +112,28 @@ class Exchange(asyncio.Protocol):
     """A connection to the gateway, and the request on it."""
 
     __slots__ = (
-        "_asking", "_began", "_body", "_client", "_close_after", "_held", "_held_back", "_interim", "_pool", "_request", "_response",
-        "_rules", "_transport", "_unsure", "_waiting", "_written", "connecting", "paused", "received", "sent", "since", "state",
+        "_asking",
+        "_began",
+        "_body",
+        "_client",
+        "_close_after",
+        "_heads",
+        "_held",
+        "_held_back",
+        "_interim",
+        "_pool",
+        "_request",
+        "_response",
+        "_transport",
+        "_unsure",
+        "_waiting",
+        "_written",
+        "connecting",
+        "paused",
+        "received",
+        "sent",
+        "since",
+        "state",
     )  # fmt: skip
 
     def __init__(self, pool: Pool) -> None:
@@ -132,10 +152,10 @@ class Exchange(asyncio.Protocol):
 
     # The door's side.
 
-    def begin(self, client: Client, request: Request, rules: Rules) -> None:
+    def begin(self, client: Client, request: Request, heads: Heads) -> None:
         self._client: Client | None = client
         self._request = request
-        self._rules = rules
+        self._heads = heads
         self._response: response.Response | None = None
         self._body: Body | None = None
         self._held = b""

@@ -85,7 +85,7 @@ class Leg(Exchange):
             return
         self._client = None
         self._asked()
-        client.moved(self._pool.again(client, self._request, unsure, self._rules))
+        client.moved(self._pool.again(client, self._request, unsure, self._heads))
 
     def _undelivered(self) -> bool:
         assert self._transport is not None  # noqa: S101 - lost only after it stood
@@ -104,7 +104,7 @@ class Leg(Exchange):
                 elif data[:7] != b"HTTP/1."[: len(data)]:
                     self.fail(502, "protocol", "http_protocol_error")
                 return
-            head = response.read(data[:end], self._request.method, self._rules)
+            head = self._heads.response(data[:end], self._request.method)
             data = data[end:]
             if isinstance(head, Refused):
                 self.fail(502, "protocol", "http_protocol_error")

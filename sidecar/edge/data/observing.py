@@ -10,7 +10,7 @@ from __future__ import annotations
 from sidecar.edge.data.exchange import Client, Way
 from sidecar.edge.data.service import Relay
 from sidecar.edge.data.witness import Watch, Witness
-from sidecar.wire.head import Rules
+from sidecar.wire.heads import Heads
 from sidecar.wire.request import Request, route_of
 from sidecar.wire.target import Routes
 
@@ -31,13 +31,13 @@ class Observing:
     def tick(self, now: float, date: bytes) -> None:
         self._relay.tick(now, date)
 
-    def open(self, client: Client, request: Request, head: bytes, rules: Rules) -> Way:
+    def open(self, client: Client, request: Request, head: bytes, heads: Heads) -> Way:
         route = route_of(request.method, request.target.partition(b"?")[0], self._routes)
         if route == "other":
-            return self._relay.open(client, request, head, rules)
-        seen = Witness(self._watch, request, route, told_peer(request, head), rules)
+            return self._relay.open(client, request, head, heads)
+        seen = Witness(self._watch, request, route, told_peer(request, head), heads)
         near = _Near(client, seen)
-        near.far = _Far(self._relay.open(near, request, head, rules), seen)
+        near.far = _Far(self._relay.open(near, request, head, heads), seen)
         seen.sent(b"")
         return near.far
 

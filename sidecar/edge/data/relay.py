@@ -14,7 +14,7 @@ from typing import Any
 from sidecar.core.fact import Emit
 from sidecar.edge.data.exchange import Client, Exchange
 from sidecar.edge.data.leg import Leg
-from sidecar.wire.head import Rules
+from sidecar.wire.heads import Heads
 from sidecar.wire.request import Request
 
 KEPT_FOR = 4.0
@@ -50,19 +50,19 @@ class Relay:
         self._kept: list[Exchange] = []
         self._closing = False
 
-    def open(self, client: Client, request: Request, head: bytes, rules: Rules) -> Exchange:
+    def open(self, client: Client, request: Request, head: bytes, heads: Heads) -> Exchange:
         """Send ``head``, now or as soon as a connection stands. The body follows by ``Leg.send``."""
         leg = self._take()
         if leg is None:
-            return self.again(client, request, head, rules)
-        leg.begin(client, request, rules)
+            return self.again(client, request, head, heads)
+        leg.begin(client, request, heads)
         leg.send(head)
         return leg
 
-    def again(self, client: Client, request: Request, message: bytes, rules: Rules) -> Exchange:
+    def again(self, client: Client, request: Request, message: bytes, heads: Heads) -> Exchange:
         """Send ``message``, all there is of the request so far, on a new connection."""
         leg = Leg(self)
-        leg.begin(client, request, rules)
+        leg.begin(client, request, heads)
         leg.send(message)
         client.hold()
         leg.connecting = self._spawn(self._connect(leg))

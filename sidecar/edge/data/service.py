@@ -11,6 +11,7 @@ from sidecar.edge.data import handover
 from sidecar.edge.data.exchange import Client, Way
 from sidecar.wire.answer import Fields
 from sidecar.wire.head import Rules
+from sidecar.wire.heads import Heads
 from sidecar.wire.request import Request
 
 LOOKS = 4  # at what may have stalled, within the time that makes it stalled
@@ -23,7 +24,7 @@ class Relay(Protocol):
     def unanswered(self) -> int:
         """Requests on it whose answer has not begun."""
 
-    def open(self, client: Client, request: Request, head: bytes, rules: Rules, /) -> Way: ...
+    def open(self, client: Client, request: Request, head: bytes, heads: Heads, /) -> Way: ...
     def tick(self, now: float, date: bytes, /) -> None: ...
 
 
@@ -35,7 +36,7 @@ class Terms(NamedTuple):
     ``overloaded`` and the request, and gives status, fields (no Content-Length, no Connection) and body. Durations are in seconds.
     """
 
-    rules: Rules
+    heads: Heads
     relay: Relay
     chat: handover.ServerFactory
     judge: Callable[[Sequence[bytes]], str | None]
@@ -55,6 +56,11 @@ class Terms(NamedTuple):
     relays: int = 512
     longest_wait: float = 0.5
     chat_fields: frozenset[bytes] = handover.CHAT_FIELDS
+
+    @property
+    def rules(self) -> Rules:
+        """What heads are judged by."""
+        return self.heads.rules
 
     @property
     def look_every(self) -> float:

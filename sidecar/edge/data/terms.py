@@ -18,6 +18,7 @@ from sidecar.edge.data.witness import Memory, Watch
 from sidecar.edge.snapshot import Snapshot
 from sidecar.policy.model import Policy
 from sidecar.wire import head
+from sidecar.wire.heads import Heads
 from sidecar.wire.request import Request
 from sidecar.wire.target import Routes
 
@@ -46,7 +47,7 @@ def terms(snapshot: Snapshot, lasting: Lasting) -> Terms:
         fields=limits.fields,
     )
     return Terms(
-        rules=rules,
+        heads=Heads(rules),
         relay=_way(snapshot, lasting),
         chat=lasting.chat,
         judge=snapshot.tokens.judge,

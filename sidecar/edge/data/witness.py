@@ -15,7 +15,8 @@ from sidecar.core.rate import SlidingWindows
 from sidecar.edge.chat.observation import SUCCESS, Guard, gave
 from sidecar.wire import response
 from sidecar.wire.body import BY_CHUNKS, BY_LENGTH, UNTIL_CLOSE, Body, Chunked, Length, UntilClose
-from sidecar.wire.head import Refused, Rules
+from sidecar.wire.head import Refused
+from sidecar.wire.heads import Heads
 from sidecar.wire.request import Request
 from sidecar.wire.target import Route
 
@@ -43,7 +44,7 @@ class Watch(NamedTuple):
 class Witness:
     """Of one chat: what we would have said, and what the gateway gave. Tells it once, when that is over."""
 
-    def __init__(self, by: Watch, request: Request, route: Route, peer: str, rules: Rules) -> None:
+    def __init__(self, by: Watch, request: Request, route: Route, peer: str, heads: Heads) -> None:
         self._by = by
         self._began = by.now()
         self._request = request
@@ -51,7 +52,7 @@ class Witness:
         self._peer = peer
         self._would: Would | None = None
         self._sent: _Copy | None = None
-        self._came = _Answer(request.method, rules)
+        self._came = _Answer(request.method, heads)
         self._copied = self._over = False
         self._careful(self._begin)
 
@@ -138,9 +139,9 @@ class _Copy:
 class _Answer:
     """The answer as the client gets it. Each head comes in one piece, as ``leg`` writes it."""
 
-    def __init__(self, method: bytes, rules: Rules) -> None:
+    def __init__(self, method: bytes, heads: Heads) -> None:
         self._method = method
-        self._rules = rules
+        self._heads = heads
         self.status: int | None = None
         self.content: _Copy | None = None
         """None: not to be read along."""
@@ -159,7 +160,7 @@ class _Answer:
     def _head(self, data: bytes) -> bytes:
         """Read a head; what follows it. An interim one leaves the status open."""
         end = data.index(b"\r\n\r\n") + 4
-        head = response.read(data[:end], self._method, self._rules)
+        head = self._heads.response(data[:end], self._method)
         if isinstance(head, Refused):
             raise ValueError(head.why)  # noqa: TRY004 - what was written to the client was judged before
         if head.status >= response.FINAL:
