@@ -13,6 +13,7 @@ from typing import Any
 
 from aiohttp import web
 
+from sidecar.core.value import replace
 from sidecar.edge.data import handover
 from sidecar.edge.data.door import Terms
 from sidecar.edge.data.port import DataPort
@@ -55,7 +56,7 @@ class Stage:
         self.port = number
 
     def terms(self, **changes: Any) -> None:
-        self.data_port.terms = self.data_port.terms._replace(**changes)
+        self.data_port.terms = replace(self.data_port.terms, **changes)
 
     async def until(self, holds: Callable[[], Any], patience: float = 3.0) -> None:
         """Wait for something that happens soon."""

@@ -319,6 +319,7 @@ async def test_while_the_loop_is_late_requests_are_turned_away_at_once(message, 
         reader, writer = await port.connect()
         await port.until(lambda: len(port.data_port) == 1)
         port.data_port._latest.extend([0.3] * PULSES)
+        port.data_port.late = 0.3
         writer.write(message)
         status, head_, body = await one_answer(reader)
         assert (status, json.loads(body)["detail"]) == (503, "overloaded")

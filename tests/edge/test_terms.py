@@ -8,6 +8,7 @@ from typing import get_args
 import orjson
 import pytest
 
+from sidecar.core.value import asdict
 from sidecar.edge.chat.reply import Rejection
 from sidecar.edge.data.observing import Observing
 from sidecar.edge.data.terms import Lasting, terms
@@ -95,8 +96,8 @@ def test_only_under_mode_shadow_does_anybody_look_on_and_nothing_else_of_mode_of
     assert seen.relay._watch.memory is of("shadow").relay._watch.memory is lasting.memory
     assert lasting.memory.windows.max_keys == 7
     own = {"relay", "heads", "own_answer", "trusted"}  # made anew each time
-    off = of("off")._asdict()
-    assert {name: value for name, value in seen._asdict().items() if name not in own and value != off[name]} == {}
+    off = asdict(of("off"))
+    assert {name: value for name, value in asdict(seen).items() if name not in own and value != off[name]} == {}
 
 
 def test_every_word_of_the_door_is_worded_with_its_status():

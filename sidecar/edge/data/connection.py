@@ -49,10 +49,8 @@ class Port(Protocol):
     """While draining: how long a connection without a request is still kept."""
     chats: int
     """Chats under way."""
-
-    @property
-    def late(self) -> float:
-        """Seconds that requests have to wait for their turn."""
+    late: float
+    """Seconds that requests have to wait for their turn."""
 
     def enter(self, connection: Connection, /) -> bool: ...
     def leave(self, connection: Connection, /) -> None: ...

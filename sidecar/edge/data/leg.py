@@ -14,7 +14,7 @@ from typing import cast
 from sidecar.edge.data.delivery import acknowledged
 from sidecar.edge.data.exchange import BODY, HEAD, IDLE, OVER, SWITCHING, TUNNEL, Client, Exchange
 from sidecar.wire import response
-from sidecar.wire.body import BY_CHUNKS, BY_LENGTH, UNTIL_CLOSE, Chunked, Length, UntilClose
+from sidecar.wire.body import BY_CHUNKS, BY_LENGTH, NOTHING, UNTIL_CLOSE, Chunked, Length, UntilClose
 from sidecar.wire.head import Refused
 
 LONGEST_HEAD = 262_144
@@ -154,19 +154,24 @@ class Leg(Exchange):
         if not head.dated and self._pool.date:
             out += b"\r\n" + self._pool.date
         out += b"\r\n\r\n"
+        if head.framing == NOTHING or (head.framing == BY_LENGTH and len(data) >= head.length):
+            self._whole(client, head, out, data, close=close)
+            return
         self.state = BODY
         if head.framing == BY_LENGTH:
             self._body = Length(head.length)
         elif head.framing == BY_CHUNKS:
             self._body = Chunked(bare=bare)
-        elif head.framing == UNTIL_CLOSE:
-            self._body = UntilClose()
         else:
-            self._write(client, out)
-            self._done(close=close, spoiled=bool(data))
-            return
+            self._body = UntilClose()
         self._close_after = close
         self._pass(client, out, data)
+
+    def _whole(self, client: Client, head: response.Response, out: bytes, data: bytes, *, close: bool) -> None:
+        """The answer is all there with its head, as most are: there is no body to follow."""
+        self.state = BODY
+        self._write(client, out + data[: head.length] if head.length else out)
+        self._done(close=close, spoiled=len(data) > head.length)
 
     def _pass(self, client: Client, before: bytes, data: bytes) -> None:
         body = self._body

@@ -44,6 +44,12 @@ class DataPort:
         self.draining = False
         self.idle_until = inf
         self._latest = deque([0.0], maxlen=PULSES)
+        self.late = 0.0
+        """Seconds that everybody has to wait for their turn, for a while already.
+
+        The least of the last few pulses, after CoDel (RFC 8289): a queue that drains now and then is no overload, and one stall
+        is soon made up for.
+        """
         self.chats = 0
         self.ceiling = ceiling
         self.crowded: Crowded | None = None
@@ -128,20 +134,12 @@ class DataPort:
         for door in [door for door in (*self._doors, *self._turned_away) if door.deadline <= now]:
             door.overdue(now)
 
-    @property
-    def late(self) -> float:
-        """Seconds that everybody has to wait for their turn, for a while already.
-
-        The least of the last few pulses, after CoDel (RFC 8289): a queue that drains now and then is no overload, and one stall
-        is soon made up for.
-        """
-        return min(self._latest)
-
     def _pulse(self, due: float) -> None:
         """How late this comes is how long whoever came meanwhile has waited."""
         loop = asyncio.get_running_loop()
         late = max(loop.time() - due, 0.0)
         self._latest.append(late)
+        self.late = min(self._latest)
         if self.crowded is not None and not self.draining:
             self.crowded(late=late > LONG_TURN)
         due = loop.time() + PULSE

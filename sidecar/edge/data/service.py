@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from math import inf
-from typing import NamedTuple, Protocol
+from typing import Protocol
+
+from msgspec.structs import force_setattr
 
 from sidecar.core.fact import Emit
+from sidecar.core.value import Value
 from sidecar.edge.data import handover
 from sidecar.edge.data.exchange import Client, Way
 from sidecar.wire.answer import Fields
@@ -28,7 +31,7 @@ class Relay(Protocol):
     def tick(self, now: float, date: bytes, /) -> None: ...
 
 
-class Terms(NamedTuple):
+class Terms(Value, gc=True):
     """What a request is served by: one snapshot, read once per request, replaced as a whole on a reload.
 
     ``judge`` takes the values of the token field: None when one is valid, else ``missing`` or ``wrong``. ``own_answer``
@@ -56,13 +59,13 @@ class Terms(NamedTuple):
     relays: int = 512
     longest_wait: float = 0.5
     chat_fields: frozenset[bytes] = handover.CHAT_FIELDS
+    look_every: float = inf
+    """Seconds between two looks at whether bytes still move; worked out from the others, once for all requests."""
+
+    def __post_init__(self) -> None:
+        force_setattr(self, "look_every", min(self.stall_timeout, self.stream_timeout) / LOOKS)
 
     @property
     def rules(self) -> Rules:
         """What heads are judged by."""
         return self.heads.rules
-
-    @property
-    def look_every(self) -> float:
-        """Seconds between two looks at whether bytes still move."""
-        return min(self.stall_timeout, self.stream_timeout) / LOOKS
