@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PURE := sidecar/core/*,sidecar/policy/*,sidecar/wire/*,sidecar/rules/*,sidecar/replay/*
 SOURCES := sidecar tests benchmarks dashboards deploy
 
-.PHONY: help lab test acceptance containers incident properties fuzz soak fidelity golden lint format deps lock dashboards bench bench-wire clean
+.PHONY: help lab test acceptance containers incident properties fuzz soak fidelity golden lint format deps lock dashboards bench bench-own bench-wire clean
 
 help:
 	@echo "make lab         try the sidecar on this machine: a small VX11 that breaks on demand (LAB_SECONDS=n ends it by itself)"
@@ -20,7 +20,8 @@ help:
 	@echo "make fidelity    50,000 live calls decided again, and policies predicted, then tried: what a replay is worth (half an hour)"
 	@echo "make golden      writes anew what the shipped policies make of the golden journals, for a change of policy to show in its diff"
 	@echo "make dashboards  writes dashboards, rules, schema and metrics reference anew from the code"
-	@echo "make bench       start time, memory, what a chat costs, what a scrape costs, how fast a replay is"
+	@echo "make bench       the sidecar beside other proxies, in one table (13 minutes; BENCH='--rounds 3' and such)"
+	@echo "make bench-own   start time, memory, what a chat costs, what a scrape costs, how fast a replay is"
 	@echo "make bench-wire  wire cases beside nginx and HAProxy, WebSocket, SSE, large bodies, crowds, floods, changes under load"
 	@echo "make lock        resolve dependencies anew and write the locks with hashes"
 
@@ -50,7 +51,10 @@ format: .venv/.ready
 deps:
 	sh tests/deps.sh
 
-bench: .venv/.ready
+bench: .venv/.ready deps
+	$(BIN)/python -m benchmarks.proxies $(BENCH)
+
+bench-own: .venv/.ready
 	$(BIN)/python -m benchmarks.start
 	$(BIN)/python -m benchmarks.memory
 	$(BIN)/python -m benchmarks.chat_overhead

@@ -1,0 +1,131 @@
+"""What is asked of the proxies that are compared, how they are configured, and what may be left out."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from benchmarks.proxies import __main__ as command
+from benchmarks.proxies import install, latency, measure, peers
+from benchmarks.proxies.cores import Cores, shared_out
+from benchmarks.proxies.load import request
+from benchmarks.proxies.process import TEMPLATES, fill, last_words
+from benchmarks.proxies.rounds import ROWS
+
+WORDS = ("LISTEN", "ADMIN", "GATEWAY", "SWITCH", "MADRE", "TOKEN", "DIRECTORY", "PROGRAM")
+
+
+def test_only_words_are_filled_in() -> None:
+    assert fill("listen {LISTEN}; if { a } {OTHER}", {"LISTEN": "80"}) == "listen 80; if { a } {OTHER}"
+
+
+@pytest.mark.parametrize("peer", peers.PEERS, ids=lambda peer: peer.name)
+def test_every_word_of_a_peer_is_known(peer: peers.Peer) -> None:
+    words = dict.fromkeys(WORDS, "1")
+    texts = [(TEMPLATES / name).read_text() for name in peer.templates]
+    for text in (*texts, *peer.command, *peer.environ.values()):
+        filled = fill(text, words)
+        assert not [word for word in WORDS if "{" + word in filled]
+    assert peer.rows <= set(ROWS)
+
+
+def test_every_peer_asks_for_the_token() -> None:
+    for peer in peers.PEERS:
+        if peer.templates:
+            assert any("{TOKEN}" in (TEMPLATES / name).read_text() for name in peer.templates), peer.name
+
+
+def test_the_sidecar_is_the_released_one() -> None:
+    sidecar = next(peer for peer in peers.PEERS if peer.name == peers.SIDECAR)
+    assert not sidecar.environ
+    assert "--policy" not in sidecar.command
+    assert "--log-level" not in sidecar.command
+    assert "--journal" in sidecar.command
+
+
+@pytest.mark.parametrize("shape", ["relay", "unique", "post", "chat"])
+def test_a_request_is_as_long_as_it_says(shape: str) -> None:
+    message = request(shape, 8000, peers.Chat())
+    head, _, body = message.replace("{ID}", "0123456789ab").partition("\r\n\r\n")
+    assert ("{ID}" in message) == (shape in {"unique", "chat"})
+    assert f"Content-Length: {len(body)}" in head.split("\r\n") or not body
+    if shape == "chat":
+        assert json.loads(body)["session_id"] == "benchmark-0123456789ab"
+
+
+def test_proxy_and_load_have_cores_of_their_own() -> None:
+    assert shared_out([3, 1]) == Cores(1, 3, 3)
+    assert shared_out([0, 1, 2, 3]) == Cores(0, 1, 2)
+    assert shared_out([0]) == Cores(None, None, None)
+    assert "Nothing is pinned" in str(shared_out([]))
+
+
+@pytest.mark.parametrize(
+    ("answer", "whole"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n12", True),
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n1", False),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n12\r\n", False),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n12\r\n0\r\n\r\n", True),
+        (b"HTTP/1.1 200 OK\r\nContent-Le", False),
+    ],
+)
+def test_an_answer_is_whole_by_its_framing(answer: bytes, *, whole: bool) -> None:
+    assert latency.whole(answer) is whole
+
+
+def test_names_are_taken_in_the_order_of_the_table() -> None:
+    arguments = command.parse(["--only", "nginx,sidecar", "--rows", "chat,relay"])
+    assert arguments.only == ["sidecar", "nginx"]
+    assert arguments.rows == ["relay", "chat"]
+    assert command.parse([]).rows == list(ROWS)
+
+
+@pytest.mark.parametrize("given", [["--only", "apache"], ["--rows", "all"], ["--rounds", "0"]])
+def test_what_nobody_knows_is_refused(given: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        command.parse(given)
+    assert "error" in capsys.readouterr().err
+
+
+def test_who_cannot_be_had_is_left_out_with_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none() -> str:
+        raise install.UnavailableError("not here")
+
+    some = [peer._replace(find=none if peer.name == "envoy" else lambda: "/bin/true") for peer in peers.PEERS]
+    monkeypatch.setattr(command, "PEERS", tuple(some))
+    found, notes = command.available(["sidecar", "envoy", "litellm"], litellm=False)
+    assert [peer.name for peer, _ in found] == ["sidecar"]
+    assert [note.partition(":")[0] for note in notes[:2]] == ["envoy", "litellm"]
+    assert "Without nginx" in notes[2]
+
+
+def test_pip_that_fails_says_why(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(install, "ENVIRONMENT", tmp_path)
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "python").write_text("#!/bin/sh\necho 'ERROR: no such thing' >&2; exit 1\n")
+    (tmp_path / "bin" / "python").chmod(0o755)
+    with pytest.raises(install.UnavailableError, match="no such thing"):
+        install.from_packages("nothing", "nothing==1")
+
+
+def test_what_was_installed_before_is_taken_as_it_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(install, "ENVIRONMENT", tmp_path)
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "thing").touch()
+    assert install.from_packages("thing", "thing==1") == tmp_path / "bin" / "thing"
+
+
+def test_last_words(tmp_path: Path) -> None:
+    (tmp_path / "log").write_text("first\nlast\n")
+    assert last_words(tmp_path / "log") == "last"
+    assert last_words(tmp_path / "none") == "said nothing"
+
+
+def test_a_process_and_its_children_are_counted() -> None:
+    assert measure.tree(os.getpid())[0] == os.getpid()
+    assert measure.cpu(os.getpid()) > 0
+    assert measure.resident(os.getpid()) > 1
