@@ -81,11 +81,12 @@ def main() -> None:
         advice = advise(found, parse("dormant: {mode: ignore}", "default"))
     print(json.dumps(said))
     proposed = {f"{one.proposal.target} {one.proposal.path}": one.proposal for one in advice.tried}
+    why = {f"{one.target} {one.path}": one.why for one in advice.missing}
     rows, off = [], []
     for name, value in true.items():
         one = proposed.get(name)
         if one is None:
-            rows.append([name, f"{value:.3f}", "nothing", "", ""])
+            rows.append([name, f"{value:.3f}", "nothing", "", why.get(name, "tried, and left out")])
             off.append(math.inf)
             continue
         off.append(seconds(one.value) / value - 1)
