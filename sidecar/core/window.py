@@ -6,6 +6,7 @@ with every attempt.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import deque
 from typing import NamedTuple
 
@@ -22,7 +23,7 @@ class Tally(NamedTuple):
     slow: int
 
 
-class Window:
+class Window(ABC):
     """The sums, right as of the last ``add`` or ``advance``. What is remembered beside them is the business of each kind."""
 
     __slots__ = ("calls", "failures", "slow")
@@ -30,10 +31,11 @@ class Window:
     def __init__(self) -> None:
         self.calls = self.failures = self.slow = 0
 
+    @abstractmethod
     def add(self, now: float, *, failed: bool, slow: bool) -> None:
         """Remember one call more."""
-        raise NotImplementedError
 
+    @abstractmethod
     def advance(self, now: float) -> None:
         """Forget what is too long ago by ``now``."""
 
@@ -65,6 +67,9 @@ class CountWindow(Window):
         self._calls.append((failed, slow))
         self.failures += failed
         self.slow += slow
+
+    def advance(self, now: float) -> None:
+        """Nothing is ever too long ago."""
 
     def clear(self) -> None:
         super().clear()

@@ -44,7 +44,8 @@ targets:
   - {name: madre, limiter: {max_concurrent: 8, queue: 8}}
 """,
 )
-ATTEMPTS = 3  # on a machine that has no time for a live run, or where B's own luck was rare: once in a hundred, not twice in a row
+# On a machine that has no time for a live run, or where B's own luck was rare: once in a hundred, not each time.
+ATTEMPTS = 3
 
 
 def played(scene, where):

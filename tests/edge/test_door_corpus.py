@@ -7,7 +7,8 @@ import asyncio
 import pytest
 from loopback import TOKEN, Gateway, serving, stage, talk
 
-from tests.corpus.judge import Case, cases, enough_for, spelling, statuses, wrong, wrong_spelling
+from tests.corpus.judge import Case, cases, spelling, statuses, wrong_spelling
+from tests.corpus.lanes import LONGER, Lane
 
 CASES = cases("http1_wire")
 MORE = cases("more_wire")
@@ -16,35 +17,14 @@ AT_ONCE = 24
 LOOPS = ("asyncio", "uvloop")
 
 
-async def run(case: Case, *, piecemeal: bool, warm: bool = False) -> list[str]:
-    """``piecemeal``: one byte at a time, and the few giants in pieces that end nowhere in particular.
-
-    ``warm``: what counts is the second time, when its heads are remembered.
-    """
-    step = (1 if len(case["request"]) <= 4_096 else 997) if piecemeal else 0
-    gateway = prepared(case)
-    async with serving(gateway) as upstream, stage(upstream) as port:
-        for _ in range(1 + warm):
-            vars(gateway).update(vars(prepared(case)))
-            out, closed = await talk(
-                port.port,
-                case["request"].encode("latin1"),
-                patience=3,
-                half_close=case.get("half_close", False),
-                step=step,
-                enough=enough_for(case),
-            )
-            await asyncio.sleep(0.02)
-        return wrong(case, out, gateway, closed=closed)
-
-
-def prepared(case: Case) -> Gateway:
-    """What the case finds behind the door."""
+async def run(case: Case, *, piecemeal: bool, warm: bool) -> list[str]:
+    """``warm``: what counts is the second time, when its heads are remembered."""
     gateway = Gateway()
-    gateway.reply = case["up_reply"].encode("latin1") if "up_reply" in case else gateway.reply
-    gateway.replies = [reply.encode("latin1") for reply in case.get("up_replies", ())]
-    gateway.close = case.get("up_close", False)
-    return gateway
+    async with serving(gateway) as upstream, stage(upstream) as port:
+        lane = Lane(gateway, port.port, LONGER)
+        if warm:
+            await lane.ask(case, piecemeal=piecemeal)
+        return await lane.judge(case, piecemeal=piecemeal)
 
 
 @pytest.mark.parametrize(

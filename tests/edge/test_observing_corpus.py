@@ -12,7 +12,8 @@ from loopback import TOKEN, Gateway, serving, talk
 
 from sidecar.core.fact import ChatObserved
 from sidecar.core.value import replace
-from tests.corpus.judge import Case, cases, enough_for, spelling, statuses, wrong
+from tests.corpus.judge import Case, cases, spelling, statuses, wrong
+from tests.corpus.lanes import LONGER, Lane
 
 PLAIN = re.compile(r"(?:GET|POST) /[a-z0-9](?= HTTP/1\.[01]\r\n)")
 
@@ -46,20 +47,9 @@ class Ended(NamedTuple):
 
 
 async def run(case: Case, mode: str, *, piecemeal: bool) -> tuple[Ended, list[ChatObserved]]:
-    step = (1 if len(case["request"]) <= 4_096 else 997) if piecemeal else 0
     gateway = Gateway()
-    gateway.reply = case["up_reply"].encode("latin1") if "up_reply" in case else gateway.reply
-    gateway.replies = [reply.encode("latin1") for reply in case.get("up_replies", ())]
-    gateway.close = case.get("up_close", False)
     async with serving(gateway) as upstream, relaying(upstream, mode) as (port, _):
-        out, closed = await talk(
-            port.port,
-            case["request"].encode("latin1"),
-            patience=3,
-            half_close=case.get("half_close", False),
-            step=step,
-            enough=enough_for(case),
-        )
+        out, closed = await Lane(gateway, port.port, LONGER).ask(case, piecemeal=piecemeal)
         await port.until(lambda: not len(port.data_port))
         facts = [replace(fact, at=0.0) for fact in port.facts if not isinstance(fact, ChatObserved)]
         facts = [replace(fact, seconds=0.0) if hasattr(fact, "seconds") else fact for fact in facts]

@@ -112,28 +112,8 @@ class Exchange(asyncio.Protocol):
     """A connection to the gateway, and the request on it."""
 
     __slots__ = (
-        "_asking",
-        "_began",
-        "_body",
-        "_client",
-        "_close_after",
-        "_heads",
-        "_held",
-        "_held_back",
-        "_interim",
-        "_pool",
-        "_request",
-        "_response",
-        "_transport",
-        "_unsure",
-        "_waiting",
-        "_written",
-        "connecting",
-        "paused",
-        "received",
-        "sent",
-        "since",
-        "state",
+        "_asking", "_began", "_body", "_client", "_close_after", "_heads", "_held", "_held_back", "_interim", "_pool", "_request",
+        "_response", "_transport", "_unsure", "_waiting", "_written", "connecting", "paused", "received", "sent", "since", "state",
     )  # fmt: skip
 
     def __init__(self, pool: Pool) -> None:

@@ -155,7 +155,7 @@ class Leg(Exchange):
             out += b"\r\n" + self._pool.date
         out += b"\r\n\r\n"
         if head.framing == NOTHING or (head.framing == BY_LENGTH and len(data) >= head.length):
-            self._whole(client, head, out, data, close=close)
+            self._all_at_once(client, head, out, data, close=close)
             return
         self.state = BODY
         if head.framing == BY_LENGTH:
@@ -167,7 +167,7 @@ class Leg(Exchange):
         self._close_after = close
         self._pass(client, out, data)
 
-    def _whole(self, client: Client, head: response.Response, out: bytes, data: bytes, *, close: bool) -> None:
+    def _all_at_once(self, client: Client, head: response.Response, out: bytes, data: bytes, *, close: bool) -> None:
         """The answer is all there with its head, as most are: there is no body to follow."""
         self.state = BODY
         self._write(client, out + data[: head.length] if head.length else out)
