@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import logging
 import os
 import resource
 import secrets
@@ -35,10 +34,9 @@ from sidecar.edge.admin.status import Status, Watched
 from sidecar.edge.admin.trend import Trend
 from sidecar.edge.candidate import CandidateBeside
 from sidecar.edge.chat import power, reply
-from sidecar.edge.chat.application import chat_application
+from sidecar.edge.chat.answering import Answering
 from sidecar.edge.chat.kitchen import Kitchen
 from sidecar.edge.chat.upstream import Upstream
-from sidecar.edge.data import handover
 from sidecar.edge.data.port import DataPort
 from sidecar.edge.data.relay import Relay
 from sidecar.edge.data.terms import Lasting, terms
@@ -208,8 +206,8 @@ class Sidecar:
         engine = Engine(
             self._now(), snapshot.policy, revision=revision, source=source, seed=self._seed, emit=self._emit
         )
-        upstream = Upstream.open()
-        stack.push_async_callback(upstream.close)
+        upstream = Upstream()
+        stack.callback(upstream.close)
         return Kitchen(engine, upstream, self._in_force, self._emit, self._now, self._logging.log, self._tracing)
 
     async def _data_port(self, stack: AsyncExitStack, kitchen: Kitchen, tasks: _Tasks) -> None:
@@ -220,11 +218,11 @@ class Sidecar:
         )
         stack.callback(relay.close)
         self._relay = relay
-        chat = await _chat_server(stack, kitchen)
+        chats = Answering(kitchen, tasks.spawn)
         # Two sidecars in a row are no loop, so each instance has a name of its own.
         pseudonym = f"{reply.NAME}-{secrets.token_hex(4)}".encode()
         self._engine = kitchen.engine
-        self._lasting = Lasting(relay, chat, self._emit, self._now, pseudonym, str(gateway).encode(), Memory())
+        self._lasting = Lasting(relay, chats, self._emit, self._now, pseudonym, str(gateway).encode(), Memory())
         self._port = DataPort(terms(self._settings.snapshot, self._lasting), ceiling=_ceiling())
         self._data: Listener = await listen(self._port, self._given.data, wanted.host, wanted.port, servers=SERVERS)
         stack.callback(self._data.close)
@@ -304,25 +302,6 @@ class Sidecar:
             self._logging.tick()
             if self._beside is not None:
                 self._beside.sink.tick()
-
-
-async def _chat_server(stack: AsyncExitStack, kitchen: Kitchen) -> handover.ServerFactory:
-    """The aiohttp server behind the door, proven to say when an answer is over."""
-    done = logging.getLogger("sidecar.chat.done")
-    done.setLevel(logging.INFO)  # aiohttp asks whether the access log is enabled; ours writes nothing to it
-    runner = web.AppRunner(
-        chat_application(kitchen),
-        access_log_class=handover.Done,
-        access_log=done,
-        auto_decompress=False,
-        handler_cancellation=True,
-    )
-    await runner.setup()
-    stack.push_async_callback(runner.cleanup)
-    assert runner.server is not None  # noqa: S101 - set up above
-    server: handover.ServerFactory = runner.server
-    await handover.rehearse(server, "/")
-    return server
 
 
 def _ceiling() -> int:

@@ -1,20 +1,18 @@
-"""A data port on loopback for tests: a recording gateway behind it, a trivial aiohttp application as chat, raw sockets in front."""
+"""A data port on loopback for tests: a recording gateway behind it, somebody who answers chats, raw sockets in front."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from aiohttp import web
-
 from sidecar.core.value import replace
-from sidecar.edge.data import handover
+from sidecar.edge.chat.incoming import Incoming
+from sidecar.edge.chat.reply import Reply
 from sidecar.edge.data.door import Terms
 from sidecar.edge.data.port import DataPort
 from sidecar.edge.data.relay import Relay
@@ -41,9 +39,25 @@ def judge(values: Any) -> str | None:
     return None if values[0] == TOKEN else "wrong"
 
 
-async def echo(request: web.Request) -> web.StreamResponse:
-    body = await request.read()
-    return web.json_response({"chat": body.decode("latin-1"), "path": request.path, "query": request.query_string})
+def said(value: object, status: int = 200) -> Reply:
+    return Reply(status, json.dumps(value).encode(), {"Content-Type": "application/json"})
+
+
+async def echo(asked: Incoming) -> Reply:
+    return said({"chat": asked.body.decode("latin-1"), "path": asked.request.path.decode(), "peer": asked.peer})
+
+
+class Chats:
+    """Answers chats by a coroutine function."""
+
+    def __init__(self, answer: Callable[[Incoming], Awaitable[Reply]]) -> None:
+        self._answer = answer
+
+    def begin(self, asked: Incoming, done: Callable[[Reply], None]) -> asyncio.Task[None]:
+        return asyncio.get_running_loop().create_task(self._run(asked, done))
+
+    async def _run(self, asked: Incoming, done: Callable[[Reply], None]) -> None:
+        done(await self._answer(asked))
 
 
 class Stage:
@@ -72,7 +86,7 @@ class Stage:
 async def stage(
     upstream: int,
     *,
-    chat: Callable[[web.Request], Awaitable[web.StreamResponse]] = echo,
+    chat: Callable[[Incoming], Awaitable[Reply]] = echo,
     tick: float = 0.05,
     connect_timeout: float = 1.0,
     kept_for: float = 4.0,
@@ -81,14 +95,6 @@ async def stage(
 ) -> AsyncIterator[Stage]:
     loop = asyncio.get_running_loop()
     facts: list[Any] = []
-    app = web.Application()
-    app.router.add_route("*", "/{rest:.*}", chat)
-    runner = web.AppRunner(
-        app, access_log_class=handover.Done, access_log=logging.getLogger("test.access"), auto_decompress=False, handler_cancellation=True,
-        shutdown_timeout=0.1,
-    )  # fmt: skip
-    await runner.setup()
-    assert runner.server is not None
     relay = Relay(
         "127.0.0.1",
         upstream,
@@ -102,7 +108,7 @@ async def stage(
     terms = Terms(
         heads=Heads(rules),
         relay=relay,
-        chat=runner.server,
+        chats=Chats(chat),
         judge=judge,
         own_answer=own_answer,
         emit=facts.append,
@@ -118,7 +124,6 @@ async def stage(
         server.close()
         await data_port.drain(0)
         relay.close()
-        await runner.cleanup()
         await asyncio.sleep(0)
         await server.wait_closed()
 

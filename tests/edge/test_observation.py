@@ -16,7 +16,7 @@ from loopback import CHAT, Gateway, judge, one_answer, post, serving, stage
 
 from sidecar.core.fact import ChatRejected, ChatServed, Gave, RateLimited
 from sidecar.core.rate import SlidingWindows
-from sidecar.edge.chat.application import _Handler
+from sidecar.edge.chat.answering import Answering
 from sidecar.edge.chat.observation import Guard, gave
 from sidecar.edge.data.witness import Memory
 from sidecar.edge.token import Tokens
@@ -80,11 +80,11 @@ async def exchange(port, message: bytes) -> None:
 async def test_we_would_have_said_what_we_do_say(seed):
     place = Place(policy(**SAID))
     place.in_force.current = place.snapshot._replace(tokens=Tokens(["right"]))
-    handler = _Handler(place.kitchen)
+    answering = Answering(place.kitchen, asyncio.get_running_loop().create_task)
     gateway = Gateway()
     rng = Random(seed)
     wire = [sent(rng) for _ in range(150)]
-    async with serving(gateway) as upstream, stage(upstream, chat=handler.handle, max_body=2048) as port:
+    async with serving(gateway) as upstream, stage(upstream, chat=answering.answer, max_body=2048) as port:
         for message in wire:
             await exchange(port, message)
         facts = sorted((*port.facts, *place.facts), key=lambda fact: fact.at)

@@ -137,18 +137,18 @@ async def test_a_madre_that_hangs_keeps_only_the_listener_waiting(monkeypatch):
         await peer.gone.wait()
 
     async with Peer(hang) as peer:
-        upstream = Upstream.open()
+        upstream = Upstream()
         place = Place(targets=upstream)
         assert await power._ask(place.kitchen, Destination(peer.origin, "/", None)) is None
-        await upstream.close()
+        upstream.close()
     assert peer.requests[0].startswith(b"GET /madre/power/state HTTP/1.1\r\n")
 
 
 async def test_a_real_answer_of_madre_is_understood():
     async with Peer(answering(http(b'{"mode":"x","active_services":["madre","switch"],"policy":{}}'))) as peer:
-        upstream = Upstream.open()
+        upstream = Upstream()
         place = Place(targets=upstream)
         active = await power._ask(place.kitchen, Destination(peer.origin, "/", "link"))
-        await upstream.close()
+        upstream.close()
     assert active == {"madre", "switch"}
     assert b"X-VX11-Token: link\r\n" in peer.requests[0]

@@ -66,7 +66,11 @@ async def _ask(exam: Examination, name: str) -> Asked:
     step = Attempt(name, 1, PATIENCE[name], CONNECT, Binding.ATTEMPT)
     question = Question(MESSAGE, exam.correlation_id, exam.correlation_id, {})
     destination = exam.settings.snapshot.destinations[name]
-    return await Upstream(exam.client.session).ask(step, target, Classifier(target), destination, question)
+    upstream = Upstream()
+    try:
+        return await upstream.ask(step, target, Classifier(target), destination, question)
+    finally:
+        upstream.close()
 
 
 def judged(exam: Examination, service: Service, asked: Asked, seconds: float) -> Result:

@@ -1,11 +1,13 @@
-"""Chat on a client's connection: gathered, handed over to aiohttp, and what is said to those who are turned away before."""
+"""Chat on a client's connection: gathered, handed over whole, and what is said to those who are turned away before."""
 
 from __future__ import annotations
 
+import asyncio
 from math import inf
 
 from sidecar.core.fact import ChatRejected
-from sidecar.edge.data import handover
+from sidecar.edge.chat.incoming import Incoming
+from sidecar.edge.chat.reply import Reply
 from sidecar.edge.data.connection import CHAT, COLLECT, Connection, Port
 from sidecar.edge.data.service import Terms
 from sidecar.wire import request
@@ -15,13 +17,13 @@ from sidecar.wire.inventory import usage
 
 
 class Chatting(Connection):
-    """A connection that can chat: the owner of a ``Face``."""
+    """A connection that can chat."""
 
-    __slots__ = ("_chats", "_face", "_gathered", "_trusted")
+    __slots__ = ("_answering", "_chats", "_gathered", "_trusted")
 
     def __init__(self, port: Port) -> None:
         super().__init__(port)
-        self._face: handover.Face | None = None
+        self._answering: asyncio.Task[None] | None = None
         self._gathered = bytearray()
         self._chats = False  # counts among the chats under way
         self._trusted: tuple[Terms, bool] | None = None
@@ -65,25 +67,28 @@ class Chatting(Connection):
         self.deadline = inf
         self._gathered = bytearray()
         terms = self._terms
-        origin = asked.forwarded_for if asked.forwarded_for and self._trusts(terms) else b""
-        message = handover.canonical(
-            asked, body, terms.rules.token, terms.chat_fields, forwarded_for=origin, close=self.closing
-        )
-        if self._face is None or not self._face.usable:
-            self._face = handover.face(self, self._line.transport, terms.chat)
-        self._face.chat(message, began=self._began, writing_paused=self._writing_paused)
+        told = asked.forwarded_for.removesuffix(b", ") if self._trusts(terms) else b""
+        peer = told.rpartition(b",")[2].strip(b" \t").decode("latin-1") or self._peer
+        self._answering = terms.chats.begin(Incoming(asked, body, peer, self._began), self._chat_answered)
 
-    def chat_answered(self, *, close: bool) -> None:
-        if self.state == CHAT:
-            self._chat_over()
-            self._end(
-                close=close
-            )  # as the answer said: a client that was not told would send its next request into nothing
+    def _chat_answered(self, said: Reply) -> None:
+        """The answer, all of it. A client that was not told of the end would send its next request into nothing."""
+        self._answering = None
+        asked = self._request
+        if self.state != CHAT or asked is None:
+            return
+        self._chat_over()
+        close, fields = self.closing, [*said.fields.items()]
+        if not close and not asked.minor:
+            fields.append(("Connection", "keep-alive"))
+        self.write(answer(said.status, fields, said.body, close=close, date=self._port.date))
+        self._end(close=close)
 
-    def chat_cut(self) -> None:
-        if self.state == CHAT:
-            self._chat_over()
-            self._leave()
+    def _give_up(self) -> None:
+        """The client left: its chat ends. Not at once, so that it has begun: what never began could not be told of."""
+        answering, self._answering = self._answering, None
+        if answering is not None:
+            asyncio.get_running_loop().call_soon(answering.cancel)
 
     def _count_chat(self) -> None:
         self._chats = True

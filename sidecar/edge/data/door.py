@@ -69,24 +69,18 @@ class Door(Chatting):
             leg.part()
         elif leg is not None:
             leg.abandon()
-        if self._face is not None:
-            self._face.lost(exc)
-            self._face = None
+        self._give_up()
         self._forget()
 
     def pause_writing(self) -> None:
         self._writing_paused = True
         if self._leg is not None:
             self._leg.hold()
-        if self._face is not None:
-            self._face.pause_writing()
 
     def resume_writing(self) -> None:
         self._writing_paused = False
         if self._leg is not None:
             self._leg.release()
-        if self._face is not None:
-            self._face.resume_writing()
         if self.state == IDLE:
             self._next()
 
@@ -109,7 +103,7 @@ class Door(Chatting):
             if route == "chat":
                 if wrong is not None:
                     self._reject(asked, word)
-                elif self._port.chats >= terms.chats:
+                elif self._port.chats >= terms.most_chats:
                     self._shed(asked, "chats")
                 else:
                     self._chat(asked, terms)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from math import inf
 from typing import Protocol
@@ -10,7 +11,8 @@ from msgspec.structs import force_setattr
 
 from sidecar.core.fact import Emit
 from sidecar.core.value import Value
-from sidecar.edge.data import handover
+from sidecar.edge.chat.incoming import Incoming
+from sidecar.edge.chat.reply import Reply
 from sidecar.edge.data.exchange import Client, Way
 from sidecar.wire.answer import Fields
 from sidecar.wire.head import Rules
@@ -31,6 +33,13 @@ class Relay(Protocol):
     def tick(self, now: float, date: bytes, /) -> None: ...
 
 
+class Chats(Protocol):
+    """Who answers chats."""
+
+    def begin(self, asked: Incoming, done: Callable[[Reply], None], /) -> asyncio.Task[None]:
+        """``done`` gets the answer, unless the task is cancelled before."""
+
+
 class Terms(Value, gc=True):
     """What a request is served by: one snapshot, read once per request, replaced as a whole on a reload.
 
@@ -41,7 +50,7 @@ class Terms(Value, gc=True):
 
     heads: Heads
     relay: Relay
-    chat: handover.ServerFactory
+    chats: Chats
     judge: Callable[[Sequence[bytes]], str | None]
     own_answer: Callable[[str, Request], tuple[int, Fields, bytes]]
     emit: Emit
@@ -55,10 +64,9 @@ class Terms(Value, gc=True):
     stream_timeout: float = inf
     stall_timeout: float = 60.0
     connections: int = 10_000
-    chats: int = 256
+    most_chats: int = 256
     relays: int = 512
     longest_wait: float = 0.5
-    chat_fields: frozenset[bytes] = handover.CHAT_FIELDS
     look_every: float = inf
     """Seconds between two looks at whether bytes still move; worked out from the others, once for all requests."""
 

@@ -11,9 +11,8 @@ from sidecar.core.fact import Emit
 from sidecar.edge.chat import reply
 from sidecar.edge.chat.observation import Guard
 from sidecar.edge.chat.request import correlation_id, new_id
-from sidecar.edge.data import handover
 from sidecar.edge.data.observing import Observing
-from sidecar.edge.data.service import Relay, Terms
+from sidecar.edge.data.service import Chats, Relay, Terms
 from sidecar.edge.data.witness import Memory, Watch
 from sidecar.edge.snapshot import Snapshot
 from sidecar.policy.model import Policy
@@ -27,7 +26,7 @@ class Lasting(NamedTuple):
     """What stays the same from snapshot to snapshot. ``pseudonym`` is this instance's name in Via; ``memory`` is for observing chats."""
 
     relay: Relay
-    chat: handover.ServerFactory
+    chats: Chats
     emit: Emit
     now: Callable[[], float]
     pseudonym: bytes
@@ -49,7 +48,7 @@ def terms(snapshot: Snapshot, lasting: Lasting) -> Terms:
     return Terms(
         heads=Heads(rules),
         relay=_way(snapshot, lasting),
-        chat=lasting.chat,
+        chats=lasting.chats,
         judge=snapshot.tokens.judge,
         own_answer=_own_answer(policy),
         emit=lasting.emit,
@@ -63,10 +62,9 @@ def terms(snapshot: Snapshot, lasting: Lasting) -> Terms:
         stream_timeout=inf if timeouts.stream is None else timeouts.stream,
         stall_timeout=timeouts.stall,
         connections=limits.connections,
-        chats=policy.overload.chats,
+        most_chats=policy.overload.chats,
         relays=policy.overload.relays,
         longest_wait=policy.overload.wait,
-        chat_fields=handover.CHAT_FIELDS | {policy.deadline.header.encode()},
     )
 
 

@@ -1,18 +1,16 @@
 """The intercepted route, from an authenticated request to its answer: validate, guard, plan, drive, reply.
 
-An ordinary aiohttp application. On the data port the door has matched the path, judged the token and bounded the body
-before a request gets here; the token is judged once more, because a door that failed must not be a door that is open.
+The door has matched the path, judged the token and bounded the body before a chat gets here. Token and size are judged once more,
+because a door that failed must not be a door that is open. Each chat is a task, so that it ends when its client leaves.
 """
 
 from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from hashlib import blake2b
-from typing import NamedTuple
-
-from aiohttp import web
+from typing import Any, NamedTuple
 
 from sidecar.core.fact import ChatRejected, ChatServed
 from sidecar.core.plan import Call, Rung, Scene
@@ -20,17 +18,17 @@ from sidecar.core.vocabulary import Attempt, Finish, Reason
 from sidecar.edge.chat import reply
 from sidecar.edge.chat.contract import Question
 from sidecar.edge.chat.drive import Drive
+from sidecar.edge.chat.incoming import Incoming, Said
 from sidecar.edge.chat.kitchen import Kitchen
 from sidecar.edge.chat.reply import Caller, Reply
 from sidecar.edge.chat.request import Chat, Invalid, correlation_id, new_id, patience, read_chat
 from sidecar.edge.chat.upstream import Asked
 from sidecar.edge.snapshot import Snapshot
 from sidecar.policy.model import Policy
-from sidecar.wire import inventory, trace
-from sidecar.wire.request import Usage
+from sidecar.wire import trace
+from sidecar.wire.inventory import usage
 
 LOCAL_MODEL = "local"
-HEAD_CAME = "sidecar.head_came"  # extra info of the connection that the door hands over: when the head had come
 CLIENT_CLOSED = 499  # nginx's code for a client that left; no answer ever carries it
 
 
@@ -54,80 +52,86 @@ class _Served(NamedTuple):
 
     call: Call
     context: trace.Context | None
-    usage: Usage
+    asked: Incoming
     began: float
 
 
-def chat_application(kitchen: Kitchen) -> web.Application:
-    """Every path is the chat route here: which paths are, the door has decided."""
-    app = web.Application(client_max_size=0)  # `_body` bounds it by the policy in force
-    app.router.add_route("POST", "/{path:.*}", _Handler(kitchen).handle)
-    return app
+Done = Callable[[Reply], None]
+Spawn = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
 
 
-class _Handler:
-    def __init__(self, kitchen: Kitchen) -> None:
+class Answering:
+    """Answers chats. One for the life of the process."""
+
+    def __init__(self, kitchen: Kitchen, spawn: Spawn) -> None:
+        """``spawn`` owns the tasks it makes."""
         self._kitchen = kitchen
+        self._spawn = spawn
         self._numbers: Iterator[int] = itertools.count(1)
 
-    async def handle(self, request: web.Request) -> web.StreamResponse:
-        """One request. Raises only when cancelled: what goes wrong in here is a 500 in VX11's shape."""
+    def begin(self, asked: Incoming, done: Done) -> asyncio.Task[None]:
+        """Answer one chat; ``done`` gets the answer, unless the task is cancelled first, as it is to be when the client leaves."""
+        return self._spawn(self._answer(asked, done))
+
+    async def _answer(self, asked: Incoming, done: Done) -> None:
+        done(await self.answer(asked))
+
+    async def answer(self, asked: Incoming) -> Reply:
+        """The whole answer to one chat. Raises only when cancelled: what goes wrong in here is a 500 in VX11's shape."""
         began = self._kitchen.now()
         snapshot = self._kitchen.in_force.current
-        sent = correlation_id(request.headers.get("X-Correlation-Id"), None)
-        caller = Caller(sent or new_id(), request.headers.get("Origin"))
+        said = asked.said(snapshot.policy.deadline.header)
+        caller = Caller(correlation_id(said.correlation_id, None) or new_id(), said.origin)
         try:
-            admitted = await self._judge(request, snapshot, caller, began)
+            admitted = self._judge(asked, said, snapshot, caller, began)
             if isinstance(admitted, Rejected):
                 answer = admitted.answer
             else:
                 caller = admitted.caller
-                answer = await self._serve(request, admitted, began)
+                answer = await self._serve(asked, said, admitted, began)
         except Exception as error:  # noqa: BLE001 - the last line before the client
             # Without the error's text or trace, which may quote the chat.
             self._kitchen.log.error("chat_crashed", error=type(error).__name__)  # noqa: TRY400
             answer = reply.internal(caller)
-        fields = reply.common_fields(caller, snapshot.policy.cors)
-        return web.Response(status=answer.status, body=answer.body, headers={**fields, **answer.fields})
+        return answer._replace(fields={**reply.common_fields(caller, snapshot.policy.cors), **answer.fields})
 
     # -- who and what may pass ------------------------------------------------------------------------------------
 
-    async def _judge(
-        self, request: web.Request, snapshot: Snapshot, caller: Caller, began: float
+    def _judge(
+        self, asked: Incoming, said: Said, snapshot: Snapshot, caller: Caller, began: float
     ) -> Admitted | Rejected:
         """``_admit``, and the fact about everybody who is not admitted."""
         try:
-            admitted = await self._admit(request, snapshot, caller)
-        except BaseException as error:
-            self._reject(request, *_ending(error), began)
+            admitted = self._admit(asked, said, snapshot, caller)
+        except Exception:
+            self._reject(asked, "failed", 500, began)
             raise
         if isinstance(admitted, Rejected):
-            self._reject(request, admitted.reason, admitted.answer.status, began)
+            self._reject(asked, admitted.reason, admitted.answer.status, began)
         return admitted
 
-    async def _admit(self, request: web.Request, snapshot: Snapshot, caller: Caller) -> Admitted | Rejected:
+    def _admit(self, asked: Incoming, said: Said, snapshot: Snapshot, caller: Caller) -> Admitted | Rejected:
         policy = snapshot.policy
-        judged = snapshot.tokens.judge([value for name, value in request.raw_headers if _is(name, policy.auth.header)])
+        judged = snapshot.tokens.judge(asked.request.tokens)
         if judged is not None:
             word: reply.Rejection = "auth_required" if judged == "missing" else "forbidden"
             return Rejected(reply.rejection(word, caller, policy), word)
-        body = await _body(request, policy.guards.max_body)
-        if body is None:
+        if len(asked.body) > policy.guards.max_body:
             return Rejected(reply.rejection("too_large", caller, policy), "too_large")
-        chat = read_chat(body, request.headers.get("Content-Type"))
+        chat = read_chat(asked.body, said.content_type)
         if isinstance(chat, Invalid):
             return Rejected(reply.invalid(caller, chat.status, chat.detail), "invalid")
-        sent = correlation_id(request.headers.get("X-Correlation-Id"), chat.correlation_id)
+        sent = correlation_id(said.correlation_id, chat.correlation_id)
         caller = caller._replace(correlation_id=sent or caller.correlation_id)
-        return self._guard(request, policy, Admitted(chat, caller, chat.session_id or new_id()))
+        return self._guard(asked.peer, policy, Admitted(chat, caller, chat.session_id or new_id()))
 
-    def _guard(self, request: web.Request, policy: Policy, asked: Admitted) -> Admitted | Rejected:
+    def _guard(self, peer: str, policy: Policy, asked: Admitted) -> Admitted | Rejected:
         guards, length = policy.guards, len(asked.chat.message)
         if length > guards.max_message_chars:
             limit = guards.max_message_chars
             return Rejected(reply.message_too_long(asked.caller, limit, length, asked.session_id), "message_too_long")
         anonymous = not asked.chat.session_id
-        who = f"peer {_peer(request)}" if anonymous else f"session {asked.chat.session_id}"
+        who = f"peer {peer}" if anonymous else f"session {asked.chat.session_id}"
         key = blake2b(who.encode(), digest_size=16).digest()
         retry_after = self._kitchen.engine.admit(self._kitchen.now(), key, anonymous=anonymous)
         if retry_after is None:
@@ -137,14 +141,16 @@ class _Handler:
 
     # -- the answer -----------------------------------------------------------------------------------------------
 
-    async def _serve(self, request: web.Request, asked: Admitted, began: float) -> Reply:
+    async def _serve(self, incoming: Incoming, said: Said, asked: Admitted, began: float) -> Reply:
         kitchen = self._kitchen
-        snapshot = kitchen.in_force.current  # read again: a reload may have come while the body did
+        snapshot = kitchen.in_force.current
         policy = snapshot.policy
-        waits = patience(request.headers.get(policy.deadline.header), policy.deadline.client, policy.deadline.margin)
-        waits = max(waits - _since_head(request, kitchen.now()), 0.0)
+        waits = patience(said.patience, policy.deadline.client, policy.deadline.margin)
+        # A client's patience does not wait for its own slow body.
+        waits = max(waits - (kitchen.now() - incoming.came), 0.0)
         call = Call(next(self._numbers), waits, asked.caller.correlation_id)
-        served = _Served(call, kitchen.tracing.begin(call.number, _trace(request)), _usage(request), began)
+        context = kitchen.tracing.begin(call.number, trace.read(said.parents, said.states))
+        served = _Served(call, context, incoming, began)
         # The plan keeps the policy the engine has now; the same scene tells how its targets are asked.
         scene = kitchen.engine.scene
         drive = Drive(
@@ -153,7 +159,7 @@ class _Handler:
         try:
             finish = await drive.run()
             seconds = kitchen.now() - began
-            answered = _answered(finish, drive.answers, policy, request.headers.get("Accept-Language"))
+            answered = _answered(finish, drive.answers, policy, said.language)
             if answered is None:
                 answer = reply.unavailable(asked.caller, finish.reason or Reason.FAILURE)
             else:
@@ -182,9 +188,9 @@ class _Handler:
 
         return ask
 
-    def _reject(self, request: web.Request, reason: str, status: int, began: float) -> None:
+    def _reject(self, asked: Incoming, reason: str, status: int, began: float) -> None:
         ended = self._kitchen.now()
-        self._kitchen.emit(ChatRejected(ended, status, reason, ended - began, *_usage(request)))
+        self._kitchen.emit(ChatRejected(ended, status, reason, ended - began, *usage(asked.request)))
 
     def _note(self, served: _Served, outcome: str, status: int, drive: Drive) -> None:
         call, context, ended = served.call, served.context, self._kitchen.now()
@@ -192,44 +198,8 @@ class _Handler:
         overhead = max(seconds - drive.waited, 0.0)
         traced = (context.trace_id, context.sampled) if context else (None, False)
         who = (call.number, call.correlation_id)
-        self._kitchen.emit(ChatServed(ended, *who, outcome, status, seconds, overhead, *served.usage, *traced))
-
-
-async def _body(request: web.Request, limit: int) -> bytes | None:
-    """The whole body, or None if it is larger than ``limit`` bytes."""
-    if request.content_length is not None and request.content_length > limit:
-        return None
-    body = bytearray()
-    async for chunk in request.content.iter_any():
-        body += chunk
-        if len(body) > limit:
-            return None
-    return bytes(body)
-
-
-def _peer(request: web.Request) -> str | None:
-    """The client's address: what a trusted proxy says of it, else the connection's. The door hands over no other's word."""
-    return request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip() or request.remote
-
-
-def _since_head(request: web.Request, now: float) -> float:
-    """Seconds since the head of the request had come: a client's patience does not wait for its own slow body."""
-    came = request.transport.get_extra_info(HEAD_CAME) if request.transport else None
-    return 0.0 if came is None else now - float(came)
-
-
-def _usage(request: web.Request) -> Usage:
-    user_agent = request.headers.get("User-Agent", "").encode("utf-8", "surrogateescape")
-    return Usage(inventory.template(request.path.encode("utf-8", "surrogateescape")), inventory.client(user_agent))
-
-
-def _trace(request: web.Request) -> trace.Context | None:
-    fields = request.headers
-    return trace.read(fields.getall(trace.TRACEPARENT, ()), fields.getall(trace.TRACESTATE, ()))
-
-
-def _is(name: bytes, wanted: str) -> bool:
-    return name.lower() == wanted.encode()
+        used = usage(served.asked.request)
+        self._kitchen.emit(ChatServed(ended, *who, outcome, status, seconds, overhead, *used, *traced))
 
 
 def _ending(error: BaseException) -> tuple[str, int]:

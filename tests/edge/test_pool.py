@@ -1,0 +1,149 @@
+"""Connections that are kept: for whom, for how long, and what ends them."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+
+from kitchen import Peer, answering, http, until
+
+from sidecar.core.vocabulary import ErrorKind
+from sidecar.edge.chat import pool as module
+from sidecar.edge.chat.exchange import Heard
+from sidecar.edge.chat.pool import Pool
+
+ASK = (b"POST", b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\n{}")
+ANSWER = http(b"{}")
+
+
+async def ask(pool, port, host="127.0.0.1", within=5.0, connect=1.0):
+    return await pool.ask((host, port), *ASK, within, connect)
+
+
+def test_idle_connections_are_kept_for_less_than_uvicorn_keeps_them():
+    assert module.KEEPALIVE < 5.0
+
+
+async def test_an_idle_connection_is_closed_before_the_target_would_and_then_nothing_is_left_behind(monkeypatch):
+    monkeypatch.setattr(module, "KEEPALIVE", 0.05)
+    pool = Pool()
+    async with Peer(answering(ANSWER)) as peer, Peer(answering(ANSWER)) as other:
+        await ask(pool, peer.port)
+        await ask(pool, other.port)
+        assert pool._sweeping is not None
+        await until(lambda: peer.gone.is_set() and other.gone.is_set())
+        await until(lambda: pool._sweeping is None)
+        assert not pool._kept
+        await ask(pool, peer.port)
+        assert peer.connections == 2
+    pool.close()
+
+
+async def test_a_connection_is_too_old_even_if_nobody_has_swept_yet(monkeypatch):
+    monkeypatch.setattr(module, "KEEPALIVE", 0.05)
+    pool = Pool()
+    async with Peer(answering(ANSWER)) as peer:
+        await ask(pool, peer.port)
+        pool._sweeping.cancel()
+        await asyncio.sleep(0.06)  # only the clock makes it old
+        await ask(pool, peer.port)
+        assert peer.connections == 2
+    pool.close()
+
+
+async def test_the_connection_used_last_is_used_next_and_the_others_grow_old(monkeypatch):
+    gate = asyncio.Event()
+
+    async def together(peer, request, writer):
+        await gate.wait()
+        writer.write(ANSWER)
+
+    pool = Pool()
+    async with Peer(together) as peer:
+        asked = [asyncio.ensure_future(ask(pool, peer.port)) for _ in range(3)]
+        await until(lambda: len(peer.requests) == 3)
+        gate.set()
+        await asyncio.gather(*asked)
+        kept = list(pool._kept["127.0.0.1", peer.port])
+        for _ in range(5):
+            await ask(pool, peer.port)
+        assert pool._kept["127.0.0.1", peer.port] == kept
+        assert peer.connections == 3
+    pool.close()
+
+
+async def test_a_kept_connection_that_the_target_closes_is_forgotten():
+    async def once(peer, request, writer):
+        writer.write(ANSWER)
+        await writer.drain()
+        writer.close()
+
+    pool = Pool()
+    async with Peer(once) as peer:
+        await ask(pool, peer.port)
+        await until(lambda: not any(pool._kept.values()))
+        assert (await ask(pool, peer.port)).status == 200
+    pool.close()
+
+
+async def test_bytes_that_nobody_asked_for_end_a_kept_connection():
+    async def twice(peer, request, writer):
+        writer.write(ANSWER)
+        await asyncio.sleep(0.02)  # until the answer has been read by itself
+        writer.write(ANSWER)
+
+    pool = Pool()
+    async with Peer(twice) as peer:
+        await ask(pool, peer.port)
+        await until(lambda: not any(pool._kept.values()))
+        await ask(pool, peer.port)
+        assert peer.connections == 2
+    pool.close()
+
+
+async def test_who_comes_free_after_the_end_is_closed():
+    pool, gate = Pool(), asyncio.Event()
+
+    async def slow(peer, request, writer):
+        await gate.wait()
+        writer.write(ANSWER)
+
+    async with Peer(slow) as peer:
+        asked = asyncio.ensure_future(ask(pool, peer.port))
+        await until(lambda: peer.requests)
+        pool.close()
+        gate.set()
+        assert isinstance(await asked, Heard)
+        await until(peer.gone.is_set)
+        assert not any(pool._kept.values())
+
+
+async def test_a_name_is_resolved_for_each_new_connection(monkeypatch):
+    loop, asked_for = asyncio.get_running_loop(), []
+    real = loop.getaddrinfo
+
+    async def resolve(host, *args, **kwargs):
+        asked_for.append(host)
+        return await real("127.0.0.1", *args, **kwargs)
+
+    monkeypatch.setattr(loop, "getaddrinfo", resolve)
+    pool = Pool()
+    async with Peer(answering(http(b"{}", "200 OK", "Connection: close"), then="close")) as peer:
+        for _ in range(3):
+            assert (await ask(pool, peer.port, "switch.test")).status == 200
+    pool.close()
+    assert asked_for == ["switch.test"] * 3
+
+
+async def test_connecting_that_outlasts_the_whole_time_is_a_timeout_and_one_that_outlasts_its_own_a_connect_timeout():
+    pool = Pool()
+    with socket.socket() as full, socket.socket() as first, socket.socket() as second:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        for filler in (first, second):  # the backlog of 0 holds one, or two: then SYNs are dropped
+            filler.settimeout(0)
+            filler.connect_ex(full.getsockname())
+        port = full.getsockname()[1]
+        assert await ask(pool, port, within=0.05, connect=1.0) is ErrorKind.TIMEOUT
+        assert await ask(pool, port, within=1.0, connect=0.05) is ErrorKind.CONNECT_TIMEOUT
+    pool.close()
