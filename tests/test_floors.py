@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PURE = ("core", "wire", "rules", "policy")
 IMPURE = {
-    "aiohttp", "asyncio", "tenacity", "prometheus_client", "socket", "threading", "time", "random", "datetime", "logging", "structlog",
+    "aiohttp", "asyncio", "tenacity", "prometheus_client", "socket", "threading", "time", "random", "datetime", "logging",
     "selectors", "subprocess", "multiprocessing", "concurrent", "secrets", "uvloop", "_thread", "_socket",
 }  # fmt: skip
 ABOVE = {"policy": set(), "core": {"policy"}, "wire": {"policy"}, "rules": {"policy"}}

@@ -78,15 +78,75 @@ def test_a_field_that_is_named_like_a_secret_is_masked(written, name):
     assert (line[name], line["other"]) == ("***", "kept")
 
 
+def test_a_secret_is_masked_every_time(written):
+    for _ in range(3):
+        written.log.info("x", token="s3cret", other="kept")
+    assert [(line["token"], line["other"]) for line in written()] == [("***", "kept")] * 3
+
+
 def test_the_absence_of_a_secret_is_no_secret(written):
     written.log.info("x", token=None)
     assert written()[0]["token"] is None
 
 
-@pytest.mark.parametrize("value", ["\ud800", 2**70, {"a": "\udfff"}, object, {1: 2}, b"\xff", float("nan")])
+class _Mute:
+    def __str__(self):
+        raise RuntimeError("s3cret")
+
+
+def _endless():
+    value = []
+    value.append(value)
+    return value
+
+
+ODD = [
+    "\ud800",
+    2**70,
+    10**5000,
+    {"a": "\udfff"},
+    object,
+    {1: 2},
+    {(1, 2): 3},
+    b"\xff",
+    float("nan"),
+    _Mute(),
+    [_Mute()],
+    _endless(),
+]
+
+
+@pytest.mark.parametrize("value", ODD, ids=lambda value: type(value).__name__)
 def test_no_value_makes_logging_fail(written, value):
-    written.log.info("odd", value=value)
-    assert written()[0]["event"] == "odd"
+    written.log.info("odd", value=value, status=200)
+    (line,) = written()
+    assert (line["event"], line["status"]) == ("odd", 200)
+
+
+def test_fields_come_first_and_in_their_order_then_what_every_line_has(written):
+    written.log.error("x", b=1, a=2)
+    written.log.error("x", a=1, token="s3cret", b=2)
+    assert [list(line) for line in written()] == [
+        ["b", "a", "event", "level", "time"],
+        ["a", "token", "b", "event", "level", "time"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("now", "text"),
+    [
+        (1_753_000_000_123_456_789, "2025-07-20T08:26:40.123456Z"),
+        (1_753_000_000_000_000_999, "2025-07-20T08:26:40.000000Z"),
+        (1_753_000_000_999_999_999, "2025-07-20T08:26:40.999999Z"),
+        (1_753_000_001_000_050_000, "2025-07-20T08:26:41.000050Z"),
+        (1_709_164_800_000_000_000, "2024-02-29T00:00:00.000000Z"),
+    ],
+)
+def test_the_time_is_utc_and_always_as_wide(written, monkeypatch, now, text):
+    monkeypatch.setattr(log.time, "time_ns", lambda: now)
+    written.log.info("before")
+    written.log.info("x")
+    assert [line["time"] for line in written()] == [text, text]
 
 
 def test_a_record_of_a_library_goes_on_without_its_text(written):
@@ -143,6 +203,30 @@ def test_a_terminal_gets_readable_lines_with_colours_unless_told_otherwise(termi
     assert not seen.startswith("{")
     assert "s3cret" not in seen
     assert ("\x1b[" in seen) is coloured
+
+
+def test_what_a_terminal_gets_can_neither_move_its_cursor_nor_pass_for_another_field(terminal, monkeypatch):
+    monkeypatch.setenv("NO_COLOR", "1")
+    seen = terminal(
+        plain="word",
+        spaced="two words",
+        bell="\x07\x1b[2J",
+        c1="\x9b2J",
+        feigned="x level=error",
+        two="a\nb",
+        mute=_Mute(),
+    )
+    _, _, fields = seen.partition("hello")
+    assert fields.split() == [
+        "plain=word", "spaced='two", "words'", r"bell='\x07\x1b[2J'", r"c1='\x9b2J'", "feigned='x", "level=error'", r"two='a\nb'",
+        "mute=_Mute",
+    ]  # fmt: skip
+    assert not {"\x07", "\x1b", "\x9b"} & set(seen)
+
+
+def test_a_line_at_a_terminal_begins_with_time_level_and_event(terminal, monkeypatch):
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\S+Z \[info   \] hello {26}empty=''\r?\n", terminal(empty=""))
 
 
 def test_a_pipe_is_no_terminal_whatever_no_color_says(stderr, monkeypatch):

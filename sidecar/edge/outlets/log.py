@@ -13,11 +13,10 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable
 from typing import Any
 
 import orjson
-import structlog
 
 from sidecar.core.fact import (
     BreakerMoved,
@@ -35,10 +34,11 @@ from sidecar.edge.outlets.sampling import Sampling
 _SECRET = ("token", "authorization", "cookie", "query", "message", "secret", "password")
 
 LEVELS = ("debug", "info", "warning", "error")
+_DEBUG, _INFO, _WARNING, _ERROR = range(len(LEVELS))
 
 _SUPPRESSED = "suppressed"
 
-Log = Any  # structlog's bound logger: its methods take any fields
+Fields = dict[str, Any]
 
 
 class Logging:
@@ -49,24 +49,8 @@ class Logging:
         stream = sys.stderr
         self.sampling = Sampling(now)
         self.outbox = Outbox("log", _writer(stream.fileno()))
-        colors = not os.environ.get("NO_COLOR")
-        renderer: Any = structlog.processors.JSONRenderer(_json)
-        if stream.isatty():
-            renderer = structlog.dev.ConsoleRenderer(colors=colors)
-        self._threshold = _Threshold(level)
-        self.log: Log = structlog.wrap_logger(
-            _Lines(self.outbox),
-            processors=[
-                self._threshold,
-                self._sampled,
-                structlog.processors.add_log_level,
-                structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
-                _masked,
-                renderer,
-            ],
-            wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG),
-            cache_logger_on_first_use=True,
-        )
+        self.log = Log(self.outbox.put, _for_people() if stream.isatty() else _json, self.sampling.admit)
+        self.set_level(level)
         self._libraries = _Libraries(self.log)
         root = logging.getLogger()
         root.addHandler(self._libraries)
@@ -76,7 +60,7 @@ class Logging:
         """Log from ``level`` on. Raises ValueError for what is none of ``LEVELS``."""
         if level not in LEVELS:
             raise ValueError(f"level: {level!r} is none of {', '.join(LEVELS)}")
-        self._threshold.level = LEVELS.index(level)
+        self.log.threshold = LEVELS.index(level)
 
     def tick(self, *, at_once: bool = False) -> None:
         """Say what was left out in the seconds that are over."""
@@ -88,11 +72,52 @@ class Logging:
         self.tick(at_once=True)
         self.outbox.close()
 
-    def _sampled(self, _: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-        kind = event["event"]
-        if kind != _SUPPRESSED and not self.sampling.admit(kind):
-            raise structlog.DropEvent
-        return event
+
+class Log:
+    """One line for each call, with any fields: they come first and in their order, then event, level and time. Never raises."""
+
+    def __init__(
+        self, put: Callable[[bytes], None], render: Callable[[Fields], bytes], admit: Callable[[str], bool]
+    ) -> None:
+        """``admit`` says whether one more line of an event may be written."""
+        self.threshold = _DEBUG
+        self._put = put
+        self._render = render
+        self._admit = admit
+        self._moment = _Moments()
+        self._plain: set[str] = set()  # names of fields that are known to hold no secret
+
+    def debug(self, event: str, /, **fields: Any) -> None:
+        if self.threshold <= _DEBUG:
+            self._write("debug", event, fields)
+
+    def info(self, event: str, /, **fields: Any) -> None:
+        if self.threshold <= _INFO:
+            self._write("info", event, fields)
+
+    def warning(self, event: str, /, **fields: Any) -> None:
+        if self.threshold <= _WARNING:
+            self._write("warning", event, fields)
+
+    def error(self, event: str, /, **fields: Any) -> None:
+        self._write("error", event, fields)
+
+    def _write(self, level: str, event: str, fields: Fields) -> None:
+        if event != _SUPPRESSED and not self._admit(event):
+            return
+        if not fields.keys() <= self._plain:
+            self._mask(fields)
+        fields["event"] = event
+        fields["level"] = level
+        fields["time"] = self._moment()
+        self._put(self._render(fields))
+
+    def _mask(self, fields: Fields) -> None:
+        for name in fields.keys() - self._plain:
+            if not any(word in name.lower() for word in _SECRET):
+                self._plain.add(name)
+            elif fields[name] is not None:
+                fields[name] = "***"
 
 
 class FactLog:
@@ -143,28 +168,18 @@ class FactLog:
         )
 
 
-class _Threshold:
-    """Drops what is below a level that may change while we run."""
+class _Moments:
+    """The time of day in UTC, to the microsecond. A second is put into words once: nothing else of a line costs as much."""
 
-    def __init__(self, level: str) -> None:
-        self.level = LEVELS.index(level)
+    def __init__(self) -> None:
+        self._second = (-1, "")
 
-    def __call__(self, _: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-        if method in LEVELS and LEVELS.index(method) < self.level:
-            raise structlog.DropEvent
-        return event
-
-
-class _Lines:
-    """The logger that structlog wraps: a line is put into the outbox."""
-
-    def __init__(self, outbox: Outbox) -> None:
-        self._outbox = outbox
-
-    def msg(self, line: str | bytes) -> None:
-        self._outbox.put(line.encode("utf-8", "replace") if isinstance(line, str) else line)
-
-    debug = info = warning = error = critical = msg
+    def __call__(self) -> str:
+        seconds, nanos = divmod(time.time_ns(), 1_000_000_000)
+        second = self._second
+        if second[0] != seconds:
+            second = self._second = (seconds, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)))
+        return f"{second[1]}.{nanos // 1000:06}Z"
 
 
 class _Libraries(logging.Handler):
@@ -185,18 +200,25 @@ class _Libraries(logging.Handler):
         )
 
 
-def _masked(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    for key in event:
-        if any(word in key.lower() for word in _SECRET) and event[key] is not None:
-            event[key] = "***"
-    return event
-
-
-def _json(event: Any, **_: Any) -> bytes:
+def _json(fields: Fields) -> bytes:
     try:
-        return orjson.dumps(event, default=str)
+        return orjson.dumps(fields, default=str)
     except TypeError:  # a lone surrogate, a number beyond 64 bits: no reason to fail whoever logs
-        return json.dumps(event, default=str).encode()
+        return json.dumps({name: _sayable(value) for name, value in fields.items()}, default=str).encode()
+
+
+def _sayable(value: object) -> object:
+    try:
+        json.dumps(value, default=str)
+    except Exception:  # noqa: BLE001 - its own ``__str__`` may raise anything
+        return type(value).__name__
+    return value
+
+
+def _for_people() -> Callable[[Fields], bytes]:
+    from sidecar.edge.outlets.terminal import Line  # noqa: PLC0415 - where lines are collected nobody needs it
+
+    return Line(coloured=not os.environ.get("NO_COLOR"))
 
 
 def _writer(descriptor: int) -> Any:
