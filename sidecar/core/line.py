@@ -126,5 +126,8 @@ def _outcome_fields(event: Event) -> dict[str, Any]:
     }
 
 
+KINDS = (CallBegan, EventHeard, AttemptEnded, CallEnded, DormancyHeard, Overridden, PolicyAdopted)
+"""The facts there are lines for."""
+
 _NAMES: Mapping[type[Event], str] = {Answered: "answered", Woke: "woke", Abandoned: "abandoned"}
 EVENTS = frozenset(_NAMES.values())

@@ -25,7 +25,6 @@ from aiohttp import web
 from aiohttp.http import HttpRequestParser
 
 from sidecar.core.engine import Engine
-from sidecar.core.fact import Fact
 from sidecar.edge.admin.application import Office, admin_application, admin_protocol
 from sidecar.edge.admin.calls import Calls
 from sidecar.edge.admin.control import Control
@@ -44,6 +43,7 @@ from sidecar.edge.data.witness import Memory
 from sidecar.edge.listening import NONE, Listener, Listeners, listen
 from sidecar.edge.outlets.journal import Journal
 from sidecar.edge.outlets.log import FactLog, Log, Logging
+from sidecar.edge.outlets.sink import Facts
 from sidecar.edge.outlets.telemetry import Telemetry
 from sidecar.edge.outlets.tracing import PassedOn, Tracing, exported
 from sidecar.edge.outlets.usage import Usage
@@ -93,7 +93,7 @@ class Sidecar:
         self._reload_wanted = False
         self._logging = logging_
         self._in_force = InForce(settings.snapshot)
-        self._sinks: list[Callable[[Fact], None]] = []
+        self._emit = Facts(logging_.log)
         self._stack = AsyncExitStack()
         self._now = time.monotonic  # the loop's stands still within a turn and, with uvloop, counts in milliseconds
 
@@ -174,30 +174,23 @@ class Sidecar:
             journal = Journal(settings.journal, settings.snapshot.policy.journal, seed=self._seed)
             stack.callback(journal.close)
             self._telemetry.watch_lines("journal_dropped", lambda: journal.dropped)
-            self._sinks.append(journal)
+            self._emit.add(journal)
         self._tracing: Tracing = PassedOn()
         traces = exported(os.environ, self._now)
         if traces is not None:
             stack.push_async_callback(asyncio.to_thread, traces.close)
             self._tracing = traces
-            self._sinks.append(traces)
+            self._emit.add(traces)
         self._calls, self._trend, self._usage = Calls(), Trend(self._now), Usage()
         told = FactLog(self._logging.log)
-        self._sinks += [self._telemetry, told, self._status, self._calls, self._trend, self._usage]
+        for sink in (self._telemetry, told, self._status, self._calls, self._trend, self._usage):
+            self._emit.add(sink)
         if settings.candidate is not None:
             log, telemetry = self._logging.log, self._telemetry
             self._beside = CandidateBeside(
                 settings.candidate, seed=self._seed, now=self._now, log=log, telemetry=telemetry
             )
-            self._sinks.append(self._beside.sink)
-
-    def _emit(self, fact: Fact) -> None:
-        """Tell everybody. Who cannot take a fact loses it: no decision may hang on who listens."""
-        for sink in self._sinks:
-            try:
-                sink(fact)
-            except Exception as error:  # noqa: BLE001 - as above
-                self._logging.log.error("sink_failed", fact=type(fact).__name__, error=type(error).__name__)  # noqa: TRY400
+            self._emit.add(self._beside.sink)
 
     def _kitchen(self, stack: AsyncExitStack) -> Kitchen:
         """Everything that answering a chat takes."""

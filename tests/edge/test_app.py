@@ -8,11 +8,13 @@ import json
 import socket
 import threading
 import time
+from typing import get_args
 
 import aiohttp
 import pytest
 from kitchen import TOKEN, Peer, answering, http, until
 
+from sidecar.core.fact import Fact
 from sidecar.edge import app as module
 from sidecar.edge.app import Sidecar
 from sidecar.edge.environment import Environment
@@ -294,8 +296,8 @@ async def test_a_sink_of_facts_that_fails_takes_no_answer_away(client, logging_,
         def broken(fact):
             raise ZeroDivisionError("a secret")
 
-        sidecar._sinks[:0] = [broken]
-        sidecar._sinks.append(heard.append)
+        takes = sidecar._emit._takes
+        takes.update({kind: (broken, *takes.get(kind, ()), heard.append) for kind in get_args(Fact)})
         assert (await chat(client, sidecar))[1]["provider"] == "local"
         assert heard
         state = json.loads((await admin(client, sidecar, "/state"))[1])

@@ -167,7 +167,7 @@ def outcome_of(fact):
     journal._outbox = type("Box", (), {"put": staticmethod(put.append), "dropped": 0})
     journal._noted_drops = 0
     journal._sample = 1.0
-    journal(fact)
+    journal._note(fact)
     return put[0]
 
 

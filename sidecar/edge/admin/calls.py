@@ -7,20 +7,23 @@ degraded and failed calls are kept apart, because good ones would soon push them
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from typing import Any
+from typing import Any, get_args
 
 from sidecar.core.fact import CallBegan, ChatServed, EventHeard, Fact, as_json
 from sidecar.edge.admin.timeline import summary
+from sidecar.edge.outlets.sink import Sink
 
 MOST_CALLS = 1_000
 MOST_FACTS = 100  # a call with every retry and every target has about thirty
 MOST_LINES = 20
 
+# What a plan was told stands in the facts that follow from it.
+_OF_CALLS = tuple(kind for kind in get_args(Fact) if "call" in kind.__struct_fields__ and kind is not EventHeard)
 _WELL = frozenset({"primary", "client_gone"})  # outcomes that are no fault of anybody behind us
 
 
-class Calls:
-    """Takes every fact, keeps those of calls."""
+class Calls(Sink):
+    """Keeps the facts of calls."""
 
     def __init__(self, most: int = MOST_CALLS) -> None:
         self._most = most
@@ -28,21 +31,20 @@ class Calls:
         self._by_correlation: dict[str, int] = {}
         self._last: deque[tuple[ChatServed, list[Fact]]] = deque(maxlen=MOST_LINES)
         self._last_degraded: deque[tuple[ChatServed, list[Fact]]] = deque(maxlen=MOST_LINES)
+        self.takes = {
+            **dict.fromkeys(_OF_CALLS, (self._keep,)),
+            CallBegan: (self._begin,),
+            ChatServed: (self._keep, self._served),
+        }
 
     def __len__(self) -> int:
         return len(self._facts)
 
-    def __call__(self, fact: Fact) -> None:
-        call = getattr(fact, "call", None)
-        if call is None or isinstance(fact, EventHeard):  # what a plan was told stands in the facts that follow from it
-            return
-        if isinstance(fact, CallBegan):
-            self._begin(fact)
-        known = self._facts.get(call)
+    def _keep(self, fact: Any) -> None:
+        """A fact that may be of a call."""
+        known = self._facts.get(fact.call)
         if known is not None and len(known) < MOST_FACTS:
             known.append(fact)
-        if known and isinstance(fact, ChatServed):
-            self._served(fact, known)
 
     def explain(self, correlation_id: str) -> list[dict[str, Any]] | None:
         """The facts of the latest call of this id, each with its name and its seconds since the call began."""
@@ -60,13 +62,16 @@ class Calls:
             "last": [summary(served, facts, now) for served, facts in reversed(self._last)],
         }
 
-    def _served(self, served: ChatServed, facts: list[Fact]) -> None:
+    def _served(self, served: ChatServed) -> None:
+        facts = self._facts.get(served.call)
+        if not facts:
+            return
         self._last.append((served, facts))
         if served.outcome not in _WELL:
             self._last_degraded.append((served, facts))
 
     def _begin(self, fact: CallBegan) -> None:
-        self._facts[fact.call] = []
+        self._facts[fact.call] = [fact]
         self._by_correlation[fact.correlation_id] = fact.call
         if len(self._facts) > self._most:
             forgotten, facts = self._facts.popitem(last=False)

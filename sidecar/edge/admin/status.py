@@ -7,11 +7,12 @@ from typing import Any, NamedTuple
 
 from sidecar import __version__
 from sidecar.core.engine import Engine
-from sidecar.core.fact import BreakerMoved, CallEnded, ChatObserved, Fact
+from sidecar.core.fact import BreakerMoved, CallEnded, ChatObserved
 from sidecar.edge.admin.advice import advice
 from sidecar.edge.admin.application import Readiness
 from sidecar.edge.admin.observed import Observed
 from sidecar.edge.data.port import DataPort
+from sidecar.edge.outlets.sink import Sink
 from sidecar.edge.settings import Address, Settings
 from sidecar.edge.snapshot import InForce
 from sidecar.edge.token import Open
@@ -29,7 +30,7 @@ class Watched(NamedTuple):
     shadow: Callable[[], Mapping[str, object] | None] = lambda: None
 
 
-class Status:
+class Status(Sink):
     """Takes facts to know who answered last; shows the rest as it is when asked."""
 
     def __init__(self, now: Callable[[], float]) -> None:
@@ -40,13 +41,15 @@ class Status:
         self._moves: dict[str, BreakerMoved] = {}
         self._observed = Observed()
         self.blocked_by: str | None = "starting"
+        self.takes = {
+            BreakerMoved: (self._moved,), ChatObserved: (self._observed,), CallEnded: (self._ended,),
+        }  # fmt: skip
 
-    def __call__(self, fact: Fact) -> None:
-        if isinstance(fact, BreakerMoved):
-            self._moves[fact.target] = fact
-        if isinstance(fact, ChatObserved):
-            self._observed(fact)
-        if isinstance(fact, CallEnded) and not fact.finish.abandoned:
+    def _moved(self, fact: BreakerMoved) -> None:
+        self._moves[fact.target] = fact
+
+    def _ended(self, fact: CallEnded) -> None:
+        if not fact.finish.abandoned:
             self._last = (fact.at, fact)
             if not fact.finish.degraded:
                 self._degraded_since = None

@@ -11,7 +11,8 @@ from collections import Counter, deque
 from collections.abc import Callable
 from math import ceil, log
 
-from sidecar.core.fact import ChatServed, Fact
+from sidecar.core.fact import ChatServed
+from sidecar.edge.outlets.sink import Sink
 
 STEP = 10.0  # seconds
 STEPS = 180  # half an hour
@@ -47,16 +48,17 @@ class _Step:
         return self._quantiles
 
 
-class Trend:
-    """Takes every fact, counts answered chats."""
+class Trend(Sink):
+    """Counts answered chats."""
 
     def __init__(self, now: Callable[[], float]) -> None:
         """``now`` is the clock of the facts, in seconds."""
         self._now = now
         self._steps: deque[_Step] = deque()  # oldest first; none for a step without a chat
+        self.takes = {ChatServed: (self._count,)}
 
-    def __call__(self, fact: Fact) -> None:
-        if isinstance(fact, ChatServed) and fact.outcome != _NOT_COUNTED:
+    def _count(self, fact: ChatServed) -> None:
+        if fact.outcome != _NOT_COUNTED:
             self._step(fact.at).add(fact.seconds, degraded=fact.outcome != _UNDEGRADED)
 
     def view(self) -> dict[str, object]:

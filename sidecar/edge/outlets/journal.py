@@ -23,8 +23,9 @@ import orjson
 from sidecar import __version__
 from sidecar.core.draw import draw
 from sidecar.core.fact import Fact
-from sidecar.core.line import SCHEMA, run_id, to_line
+from sidecar.core.line import KINDS, SCHEMA, run_id, to_line
 from sidecar.edge.outlets.outbox import Outbox
+from sidecar.edge.outlets.sink import Sink
 from sidecar.policy.model import Journal as JournalPolicy
 
 SUFFIX = ".jsonl"
@@ -34,7 +35,7 @@ _ADOPT = b'{"in":"adopt",'  # no text can hold it: within one the quotes are esc
 _NAME = re.compile(rf"journal-([0-9]{{6,}}){re.escape(SUFFIX)}")
 
 
-class Journal:
+class Journal(Sink):
     """Takes facts, keeps the inputs."""
 
     def __init__(self, directory: Path, settings: JournalPolicy, *, seed: int) -> None:
@@ -49,13 +50,14 @@ class Journal:
         self._files = _Files(directory, settings.max_file, settings.keep, self._continued)
         self._outbox = Outbox("journal", self._write)
         self._noted_drops = 0
+        self.takes = dict.fromkeys(KINDS, (self._note,))
         self._put({"in": "start", **self._run})
 
     @property
     def dropped(self) -> int:
         return self._outbox.dropped
 
-    def __call__(self, fact: Fact) -> None:
+    def _note(self, fact: Fact) -> None:
         line = to_line(fact)
         if line is None or not self._chosen(line.get("call")):
             return

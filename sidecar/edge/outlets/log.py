@@ -24,12 +24,12 @@ from sidecar.core.fact import (
     CallEnded,
     ChatObserved,
     ChatServed,
-    Fact,
     MessageRefused,
     PolicyAdopted,
 )
 from sidecar.edge.outlets.outbox import Outbox
 from sidecar.edge.outlets.sampling import Sampling
+from sidecar.edge.outlets.sink import Sink
 
 _SECRET = ("token", "authorization", "cookie", "query", "message", "secret", "password")
 
@@ -120,7 +120,7 @@ class Log:
                 fields[name] = "***"
 
 
-class FactLog:
+class FactLog(Sink):
     """Facts that people read: one line per call, and whatever moves rarely."""
 
     def __init__(self, log: Log) -> None:
@@ -128,31 +128,41 @@ class FactLog:
         self._began: dict[int, CallBegan] = {}
         self._ended: dict[int, CallEnded] = {}
 
-    def __call__(self, fact: Fact) -> None:
-        match fact:
-            case CallBegan():
-                self._began[fact.call] = fact
-            case CallEnded():
-                self._ended[fact.call] = fact
-            case ChatServed():
-                self._served(fact, self._began.pop(fact.call, None), self._ended.pop(fact.call, None))
-            case BreakerMoved():
-                self._log.warning(
-                    "breaker_moved", target=fact.target, before=fact.before, after=fact.after, why=fact.why
-                )
-            case PolicyAdopted():
-                self._log.info("policy_adopted", revision=fact.revision, source=fact.source, mode=fact.policy.mode)
-                if fact.policy.mode == "shadow":
-                    self._log.warning("mode_shadow", note="the gateway answers chat, the sidecar only looks on")
-            case ChatObserved():
-                self._log.info(
-                    "chat_observed", route=fact.route, would=fact.would, gateway=fact.gateway, status=fact.status,
-                    seconds=round(fact.seconds, 6), late=fact.late,
-                )  # fmt: skip
-            case MessageRefused():
-                self._log.info("message_refused", status=fact.status, why=fact.why)
+        self.takes = {
+            CallBegan: (self._call_began,),
+            CallEnded: (self._call_ended,),
+            ChatServed: (self._served,),
+            BreakerMoved: (self._moved,),
+            PolicyAdopted: (self._adopted,),
+            ChatObserved: (self._chat_observed,),
+            MessageRefused: (self._message_refused,),
+        }
 
-    def _served(self, fact: ChatServed, began: CallBegan | None, ended: CallEnded | None) -> None:
+    def _call_began(self, fact: CallBegan) -> None:
+        self._began[fact.call] = fact
+
+    def _call_ended(self, fact: CallEnded) -> None:
+        self._ended[fact.call] = fact
+
+    def _moved(self, fact: BreakerMoved) -> None:
+        self._log.warning("breaker_moved", target=fact.target, before=fact.before, after=fact.after, why=fact.why)
+
+    def _adopted(self, fact: PolicyAdopted) -> None:
+        self._log.info("policy_adopted", revision=fact.revision, source=fact.source, mode=fact.policy.mode)
+        if fact.policy.mode == "shadow":
+            self._log.warning("mode_shadow", note="the gateway answers chat, the sidecar only looks on")
+
+    def _chat_observed(self, fact: ChatObserved) -> None:
+        self._log.info(
+            "chat_observed", route=fact.route, would=fact.would, gateway=fact.gateway, status=fact.status, seconds=round(fact.seconds, 6),
+            late=fact.late,
+        )  # fmt: skip
+
+    def _message_refused(self, fact: MessageRefused) -> None:
+        self._log.info("message_refused", status=fact.status, why=fact.why)
+
+    def _served(self, fact: ChatServed) -> None:
+        began, ended = self._began.pop(fact.call, None), self._ended.pop(fact.call, None)
         finish = ended.finish if ended else None
         self._log.info(
             "chat",

@@ -1,7 +1,8 @@
 """Lines on their way out of the process: a bounded queue off the hot path, emptied by one thread.
 
 A log pipe that nobody reads, or a disk that is full, must not stop chats from being answered: what does not fit is dropped and
-counted. Lines are written in the order they were put, many at a time.
+counted. Lines are written in the order they were put, many at a time: the thread waits a moment for more of them, because to
+wake it costs whoever puts a line more than the line does.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections import deque
 from collections.abc import Callable
 
 LONGEST_QUEUE = 10_000  # lines; at 300 bytes each some 3 MB
+GATHERING = 0.02  # seconds that the first line of a batch waits for others
 PATIENCE = 2.0  # seconds that ``close`` waits for what is queued
 
 Write = Callable[[bytes], None]
@@ -25,6 +27,8 @@ class Outbox:
         self._write = write
         self._lines: deque[bytes] = deque()
         self._filled = threading.Event()
+        self._asleep = True  # until a line wakes it
+        self._ending = threading.Event()
         self._closing = False
         self._thread = threading.Thread(target=self._run, name=f"outbox-{name}", daemon=True)
         self._thread.start()
@@ -35,7 +39,8 @@ class Outbox:
             self.dropped += 1
             return
         self._lines.append(line)
-        if not self._filled.is_set():
+        if self._asleep:
+            self._asleep = False
             self._filled.set()
 
     def close(self) -> bool:
@@ -44,6 +49,7 @@ class Outbox:
         Returns whether that was enough: if not, ``write`` may still be at work.
         """
         self._closing = True
+        self._ending.set()
         self._filled.set()
         self._thread.join(PATIENCE)
         return not self._thread.is_alive()
@@ -52,6 +58,10 @@ class Outbox:
         while not self._closing or self._lines:
             self._filled.wait()
             self._filled.clear()
+            self._ending.wait(GATHERING)
+            self._asleep = (
+                True  # before the queue is emptied: a line that is put from here on is seen, or wakes us again
+            )
             while self._lines:
                 batch = [self._lines.popleft() for _ in range(min(len(self._lines), 500))]
                 self._flush(batch)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 from sidecar.core.comparison import Compared
 from sidecar.core.engine import Engine
@@ -15,6 +15,7 @@ from sidecar.core.fact import DormancyHeard, Fact, Overridden, PolicyAdopted
 from sidecar.core.shadow import Beside, Shadow
 from sidecar.core.value import replace
 from sidecar.edge.outlets.log import Log
+from sidecar.edge.outlets.sink import Sink
 from sidecar.policy.model import Policy
 
 
@@ -25,7 +26,7 @@ class _Known(NamedTuple):
     dormancy: DormancyHeard | None = None
 
 
-class ShadowSink:
+class ShadowSink(Sink):
     """Takes every fact. Without a candidate it only remembers what one would have to know."""
 
     def __init__(self, *, seed: int, now: Callable[[], float], log: Log, tell: Callable[[Compared], None]) -> None:
@@ -39,8 +40,9 @@ class ShadowSink:
         self._begun: tuple[str, str] | None = None  # revision and source
         self.fault: str | None = None
         """The type of the fault that ended the candidate."""
+        self.takes = dict.fromkeys(get_args(Fact), (self._take,))
 
-    def __call__(self, fact: Fact) -> None:
+    def _take(self, fact: Fact) -> None:
         if isinstance(fact, PolicyAdopted):
             self._known = self._known._replace(adopted=fact)
         elif isinstance(fact, DormancyHeard):

@@ -12,7 +12,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, get_args
 
 from opentelemetry import trace as api
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -34,6 +34,7 @@ from sidecar import __version__
 from sidecar.core import fact as facts
 from sidecar.core.fact import Fact
 from sidecar.core.vocabulary import FAILURES
+from sidecar.edge.outlets.sink import Sink
 from sidecar.wire import trace
 from sidecar.wire.trace import Context
 
@@ -46,7 +47,7 @@ PATIENCE = 2.0  # seconds that the end waits for what is queued
 _Value = str | bool | int | float
 
 
-class Traces:
+class Traces(Sink):
     """A sink of facts that also says what targets are told. One per process."""
 
     def __init__(self, now: Callable[[], float], exporter: SpanExporter | None = None) -> None:
@@ -72,8 +73,9 @@ class Traces:
             facts.Refused: lambda fact: self._event(fact, "refused", reason=fact.reason, retry_after=fact.retry_after),
             facts.FellBack: lambda fact: self._event(fact, "fallback", reason=fact.reason),
         }
+        self.takes = dict.fromkeys(get_args(Fact), (self._hear,))
 
-    def __call__(self, fact: Fact) -> None:
+    def _hear(self, fact: Fact) -> None:
         call = getattr(fact, "call", None)
         # Facts come as they happen, on one thread: a breaker that moves is moved by the call whose fact came before.
         if not isinstance(fact, facts.BreakerMoved):

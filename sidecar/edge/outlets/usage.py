@@ -9,27 +9,28 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from sidecar.core.fact import ChatRejected, ChatServed, Fact, RelayEnded
+from sidecar.core.fact import ChatRejected, ChatServed, RelayEnded
+from sidecar.edge.outlets.sink import Sink
 from sidecar.wire.inventory import ROUTES
 
 
-class Usage:
-    """Takes every fact, counts those about requests that are over."""
+class Usage(Sink):
+    """Counts requests that are over."""
 
     def __init__(self, wall: Callable[[], float] = time.time) -> None:
         """``wall`` is the time of day, in Unix seconds."""
         self._wall = wall
         self._since = wall()
         self._seen: dict[tuple[str, str], _Seen] = {}  # by route and client
+        self.takes = dict.fromkeys((RelayEnded, ChatServed, ChatRejected), (self._count,))
 
-    def __call__(self, fact: Fact) -> None:
-        if isinstance(fact, (RelayEnded, ChatServed, ChatRejected)):
-            key, now = (fact.template, fact.client), self._wall()
-            seen = self._seen.get(key)
-            if seen is None:
-                seen = self._seen[key] = _Seen(now)
-            seen.requests += 1
-            seen.last = now
+    def _count(self, fact: RelayEnded | ChatServed | ChatRejected) -> None:
+        key, now = (fact.template, fact.client), self._wall()
+        seen = self._seen.get(key)
+        if seen is None:
+            seen = self._seen[key] = _Seen(now)
+        seen.requests += 1
+        seen.last = now
 
     def view(self) -> dict[str, object]:
         """Counts since the start, the most used first, and the known routes that nobody has asked for."""

@@ -18,14 +18,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
 
 from prometheus_client import CollectorRegistry, disable_created_metrics
 
 from sidecar.core.comparison import Compared
 from sidecar.core.engine import Gauges
-from sidecar.core.fact import Fact, ReloadEnded
+from sidecar.core.fact import ReloadEnded
 from sidecar.core.shadow import Beside
+from sidecar.edge.outlets.sink import Sink, together
 from sidecar.edge.outlets.telemetry.chat import OUTCOMES, ChatMetrics
 from sidecar.edge.outlets.telemetry.exposition import Registry, exposition
 from sidecar.edge.outlets.telemetry.family import PREFIX, TARGETS, Declared, Families
@@ -39,11 +39,9 @@ from sidecar.edge.outlets.telemetry.shadow import ShadowMetrics
 
 __all__ = ["OUTCOMES", "PREFIX", "TARGETS", "Declared", "Registry", "Telemetry", "exposition"]
 
-Take = Callable[[Any], None]
 
-
-class Telemetry:
-    """Takes every fact. ``registry`` is what the admin port serves, ``declared`` what the reference is made from."""
+class Telemetry(Sink):
+    """``registry`` is what the admin port serves, ``declared`` what the reference is made from."""
 
     def __init__(self, now: Callable[[], float]) -> None:
         """``now`` is monotonic seconds."""
@@ -53,18 +51,11 @@ class Telemetry:
         self.declared: list[Declared] = families.declared
         self._relay = RelayMetrics(families)
         chat, ladder, policy = ChatMetrics(families, now), LadderMetrics(families), PolicyMetrics(families)
-        rooms = (chat, ladder, self._relay, policy, ObservedMetrics(families))
+        observed = ObservedMetrics(families)
         self._machines = MachineMetrics(families)
         self._shadow = ShadowMetrics(families)
         self._process = ProcessMetrics(families)
-        self._takes: dict[type, tuple[Take, ...]] = {}
-        for room in rooms:
-            for kind, take in room.takes.items():
-                self._takes[kind] = (*self._takes.get(kind, ()), take)
-
-    def __call__(self, fact: Fact) -> None:
-        for take in self._takes.get(type(fact), ()):
-            take(fact)
+        self.takes = together(chat.takes, ladder.takes, self._relay.takes, policy.takes, observed.takes)
 
     def lagged(self, seconds: float) -> bool:
         """Note by how much the event loop was late; whether that was a stall."""
