@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.cli import COMMANDS, _parser, main
+from sidecar.cli import COMMANDS, _parser, command_module, main
 
 ROOT = Path(__file__).parents[1]
 SKIPPED = {"node_modules", "dist", "build"}
@@ -137,7 +137,7 @@ def given(command: str) -> list[str]:
 @functools.cache
 def options(name: str) -> frozenset[str]:
     parser = argparse.ArgumentParser()
-    COMMANDS[name].add_options(parser)
+    command_module(name).add_options(parser)
     parsers = [parser]
     found: set[str] = set()
     while parsers:

@@ -65,11 +65,14 @@ def add_common_options(parser: argparse.ArgumentParser, *, log_level: str) -> No
 
 def run(arguments: argparse.Namespace) -> None:
     """Serve until told to stop. Raises ValueError or OSError for what the caller can mend."""
-    from sidecar.edge.environment import read_environment  # noqa: PLC0415 - not for --help
-    from sidecar.edge.outlets.log import Logging  # noqa: PLC0415
-    from sidecar.edge.process import Leave, run_loop, serve  # noqa: PLC0415
-    from sidecar.edge.reload import Source  # noqa: PLC0415
-    from sidecar.edge.settings import renew, resolve  # noqa: PLC0415
+    from sidecar.cli.sparing import sparing  # noqa: PLC0415 - not for --help, and so is what follows
+
+    with sparing():
+        from sidecar.edge.environment import read_environment  # noqa: PLC0415
+        from sidecar.edge.outlets.log import Logging  # noqa: PLC0415
+        from sidecar.edge.process import Leave, run_loop, serve  # noqa: PLC0415
+        from sidecar.edge.reload import Source  # noqa: PLC0415
+        from sidecar.edge.settings import renew, resolve  # noqa: PLC0415
 
     leave = Leave(_time("--grace", arguments.grace), _time("--drain-delay", arguments.drain_delay), arguments.takeover)
 
