@@ -8,7 +8,7 @@ to (``ended``) is no input; it stands in the journal so that a replay can be che
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from sidecar.core.fact import (
@@ -31,26 +31,8 @@ _LARGEST = sys.float_info.max
 
 def to_line(fact: Fact) -> dict[str, Any] | None:
     """The line for a fact; None for a fact that is neither an input nor a result."""
-    match fact:
-        case EventHeard(at, call, event):
-            return {"in": _NAMES[type(event)], "at": at, "call": call, **_outcome_fields(event)}
-        case AttemptEnded():
-            return {"in": "judged", "call": fact.call, "target": fact.target, "verdict": fact.verdict}
-        case CallEnded():
-            finish = fact.finish
-            ended = {"in": "ended", "call": fact.call, "provider": finish.provider, "degraded": finish.degraded}
-            return {**ended, "reason": finish.reason, "first_reason": fact.first_reason, "attempts": fact.attempts}
-        case CallBegan(at, call, patience, correlation_id, revision):
-            line = {"in": "call", "at": at, "call": call, "patience": patience}
-            return {**line, "correlation_id": correlation_id, "revision": revision}
-        case DormancyHeard(at, active):
-            return {"in": "dormancy", "at": at, "active": None if active is None else sorted(active)}
-        case Overridden(at, target, override):
-            return {"in": "override", "at": at, "target": target, "override": override}
-        case PolicyAdopted(at, revision, source, policy):
-            effective = policy.model_dump(mode="json")
-            return {"in": "adopt", "at": at, "revision": revision, "source": source, "policy": effective}
-    return None
+    line = _LINES.get(type(fact))
+    return None if line is None else line(fact)
 
 
 def run_id(seed: int) -> str:
@@ -113,20 +95,62 @@ def policy_from(line: Mapping[str, Any]) -> Policy:
     return Policy.model_validate(line["policy"])
 
 
-def _outcome_fields(event: Event) -> dict[str, Any]:
-    if not isinstance(event, Answered):
-        return {}
+def _heard(fact: EventHeard) -> dict[str, Any]:
+    event = fact.event
+    line = {"in": _NAMES[type(event)], "at": fact.at, "call": fact.call}
+    if type(event) is not Answered:
+        return line
     outcome = event.outcome
+    line["error"] = outcome.error
+    line["status"] = outcome.status
+    line["body"] = dict(outcome.body)
+    line["text"] = outcome.text
+    line["retry_after"] = outcome.retry_after
+    return line
+
+
+def _judged(fact: AttemptEnded) -> dict[str, Any]:
+    return {"in": "judged", "call": fact.call, "target": fact.target, "verdict": fact.verdict}
+
+
+def _ended(fact: CallEnded) -> dict[str, Any]:
+    finish = fact.finish
     return {
-        "error": outcome.error,
-        "status": outcome.status,
-        "body": dict(outcome.body),
-        "text": outcome.text,
-        "retry_after": outcome.retry_after,
-    }
+        "in": "ended", "call": fact.call, "provider": finish.provider, "degraded": finish.degraded, "reason": finish.reason,
+        "first_reason": fact.first_reason, "attempts": fact.attempts,
+    }  # fmt: skip
 
 
-KINDS = (CallBegan, EventHeard, AttemptEnded, CallEnded, DormancyHeard, Overridden, PolicyAdopted)
+def _began(fact: CallBegan) -> dict[str, Any]:
+    return {
+        "in": "call", "at": fact.at, "call": fact.call, "patience": fact.patience, "correlation_id": fact.correlation_id,
+        "revision": fact.revision,
+    }  # fmt: skip
+
+
+def _dormancy(fact: DormancyHeard) -> dict[str, Any]:
+    return {"in": "dormancy", "at": fact.at, "active": None if fact.active is None else sorted(fact.active)}
+
+
+def _overridden(fact: Overridden) -> dict[str, Any]:
+    return {"in": "override", "at": fact.at, "target": fact.target, "override": fact.override}
+
+
+def _adopted(fact: PolicyAdopted) -> dict[str, Any]:
+    effective = fact.policy.model_dump(mode="json")
+    return {"in": "adopt", "at": fact.at, "revision": fact.revision, "source": fact.source, "policy": effective}
+
+
+_LINES: Mapping[type, Callable[[Any], dict[str, Any]]] = {
+    EventHeard: _heard,
+    AttemptEnded: _judged,
+    CallEnded: _ended,
+    CallBegan: _began,
+    DormancyHeard: _dormancy,
+    Overridden: _overridden,
+    PolicyAdopted: _adopted,
+}
+KINDS = tuple(_LINES)
 """The facts there are lines for."""
 
 _NAMES: Mapping[type[Event], str] = {Answered: "answered", Woke: "woke", Abandoned: "abandoned"}

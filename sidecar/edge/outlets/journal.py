@@ -59,7 +59,7 @@ class Journal(Sink):
 
     def _note(self, fact: Fact) -> None:
         line = to_line(fact)
-        if line is None or not self._chosen(line.get("call")):
+        if line is None or (self._sample < 1 and not self._chosen(line.get("call"))):
             return
         if self._outbox.dropped > self._noted_drops:
             self._noted_drops = self._outbox.dropped
@@ -72,7 +72,7 @@ class Journal(Sink):
 
     def _chosen(self, call: int | None) -> bool:
         """Whether a call is in the sample: all of its lines are, or none. What belongs to no call always is."""
-        return self._sample >= 1 or call is None or draw(self._seed, call, _SAMPLE) < self._sample
+        return call is None or draw(self._seed, call, _SAMPLE) < self._sample
 
     def _write(self, lines: bytes) -> None:
         """In the thread of the outbox, as ``_continued`` is."""

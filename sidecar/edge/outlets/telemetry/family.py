@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import product
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.metrics import MetricWrapperBase
+from prometheus_client import CollectorRegistry, Gauge
+
+from sidecar.edge.outlets.telemetry.tally import Count, Counts, Spread, Spreads
 
 PREFIX = "vx11_sidecar"
 OTHER = "other"
@@ -31,13 +32,20 @@ class Declared(NamedTuple):
     text: str
 
 
-Child = TypeVar("Child", bound=MetricWrapperBase)
+Child = TypeVar("Child")
+Made_co = TypeVar("Made_co", covariant=True)
+
+
+class Parent(Protocol[Made_co]):
+    """A family: makes a child for the values of its labels."""
+
+    def labels(self, *values: str) -> Made_co: ...
 
 
 class Children(Generic[Child]):
     """The children of a closed family, by the values of its labels in their order."""
 
-    def __init__(self, parent: Child, values: Iterable[tuple[str, ...]]) -> None:
+    def __init__(self, parent: Parent[Child], values: Iterable[tuple[str, ...]]) -> None:
         self._parent = parent
         self._children: dict[tuple[str, ...], Child] = {each: parent.labels(*each) for each in values}
         self._known = [frozenset(column) for column in zip(*self._children, strict=True)]
@@ -63,15 +71,15 @@ class Families:
         self.registry = registry
         self.declared: list[Declared] = []
 
-    def counter(self, name: str, text: str) -> Counter:
-        return Counter(self.declare(name, "counter", text), text, registry=self.registry)
+    def counter(self, name: str, text: str) -> Count:
+        return self._counts(self.declare(name, "counter", text), text, ()).labels()
 
     def counters(
         self, name: str, text: str, among: Iterable[tuple[str, ...]] | None = None, /, **labels: Iterable[str]
-    ) -> Children[Counter]:
+    ) -> Children[Count]:
         """A counter with closed labels. ``among`` names the combinations there can be; not stated: every one."""
         closed = _closed(labels)
-        family = Counter(self.declare(name, "counter", text, **closed), text, tuple(closed), registry=self.registry)
+        family = self._counts(self.declare(name, "counter", text, **closed), text, tuple(closed))
         return Children(family, product(*closed.values()) if among is None else among)
 
     def gauge(self, name: str, text: str) -> Gauge:
@@ -86,16 +94,25 @@ class Families:
         """A gauge whose children we set and clear ourselves, because a label of it is told by us or a target may go."""
         return Gauge(self.declare(name, "gauge", text, **labels), text, tuple(labels), registry=self.registry)
 
-    def histogram(self, name: str, text: str, edges: tuple[float, ...]) -> Histogram:
-        return Histogram(self.declare(name, "histogram", text), text, buckets=edges, registry=self.registry)
+    def histogram(self, name: str, text: str, edges: tuple[float, ...]) -> Spread:
+        return self._spreads(self.declare(name, "histogram", text), text, (), edges).labels()
 
     def histograms(
         self, name: str, text: str, edges: tuple[float, ...], /, **labels: Iterable[str]
-    ) -> Children[Histogram]:
+    ) -> Children[Spread]:
         closed = _closed(labels)
-        full = self.declare(name, "histogram", text, **closed)
-        family = Histogram(full, text, tuple(closed), buckets=edges, registry=self.registry)
+        family = self._spreads(self.declare(name, "histogram", text, **closed), text, tuple(closed), edges)
         return Children(family, product(*closed.values()))
+
+    def _counts(self, full: str, text: str, labels: tuple[str, ...]) -> Counts:
+        family = Counts(full, text, labels)
+        self.registry.register(family)
+        return family
+
+    def _spreads(self, full: str, text: str, labels: tuple[str, ...], edges: tuple[float, ...]) -> Spreads:
+        family = Spreads(full, text, labels, edges)
+        self.registry.register(family)
+        return family
 
     def declare(self, name: str, kind: str, text: str, /, **labels: Values) -> str:
         """Note a family that is collected otherwise; its full name."""
