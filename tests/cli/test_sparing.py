@@ -24,7 +24,7 @@ print(json.dumps({"modules": sorted(sys.modules), "spared": spared, "collects": 
 """
 FOREIGN = (
     "cProfile", "curses", "dateutil", "difflib", "hypothesis", "multiprocessing", "numpy", "opentelemetry", "pdb",
-    "pygments", "pytest", "requests", "rich", "structlog", "textual", "tkinter", "unittest", "xml", "yaml",
+    "pygments", "pytest", "requests", "rich", "ruamel", "structlog", "textual", "tkinter", "unittest", "xml", "yaml",
 )  # fmt: skip
 OURS = {
     "sidecar.cli": {"serve", "sparing"},

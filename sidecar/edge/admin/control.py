@@ -24,7 +24,7 @@ MOST_COMPLAINTS = 10  # about one order
 
 
 class Form(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(extra="forbid", strict=True, defer_build=True)  # most processes never get an order
 
 
 _F = TypeVar("_F", bound=Form)

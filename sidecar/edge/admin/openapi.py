@@ -7,6 +7,7 @@ described in full, from the very forms that orders are read by.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import cache
 from typing import Any
 
 import orjson
@@ -81,11 +82,11 @@ def document() -> Json:
 
 
 def serving() -> Handler:
-    """Answers with the document, which never changes while we run."""
-    body = orjson.dumps(document())
+    """Answers with the document, which never changes while we run. It is made for the first who asks: most starts see none."""
+    body = cache(lambda: orjson.dumps(document()))
 
     async def serve(_: web.Request) -> web.StreamResponse:
-        return web.Response(body=body, content_type=JSON)
+        return web.Response(body=body(), content_type=JSON)
 
     return serve
 
