@@ -3,6 +3,7 @@
 Clients repeat themselves: the same program asks for the same thing with the same fields, and within a second the gateway answers with
 the same head. A judgement depends on nothing but the bytes and the rules, so a remembered one is no approximation: it is the judgement.
 The key is the whole head as it came; one byte more or less is another head. Another policy has other rules, and so an empty memory.
+Requests that differ in the values of a few ordinary fields only, because each has a name of its own, are known by their ``shapes``.
 
 Remembered is what goes on. What is refused is judged anew each time: nobody gets to fill the memory with noise that costs nothing to make.
 The memory is bounded in heads and in bytes, and forgets a generation at a time: what was used within the last ``most`` different heads is
@@ -14,54 +15,26 @@ to guess all of it: bytes are compared only after their keyed hashes are equal.
 
 from __future__ import annotations
 
-from typing import Generic, TypeVar
-
 from sidecar.wire import request, response
+from sidecar.wire.generations import Generations
 from sidecar.wire.head import Refused, Rules
 from sidecar.wire.request import Request
 from sidecar.wire.response import Response
-
-Known = TypeVar("Known")
+from sidecar.wire.shapes import Shapes
 
 MOST = 256  # heads of a generation, of each kind
 LONGEST = 2_048  # bytes of a head that is remembered
 
 
-class Generations(Generic[Known]):
-    """A bounded memory: two dicts, of which the older is dropped when the younger is full."""
-
-    __slots__ = ("_most", "_old", "_young")
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._young: dict[bytes, Known] = {}
-        self._old: dict[bytes, Known] = {}
-
-    def __len__(self) -> int:
-        """Entries; one that is in both generations counts twice."""
-        return len(self._young) + len(self._old)
-
-    def get(self, key: bytes) -> Known | None:
-        known = self._young.get(key)
-        if known is None:
-            known = self._old.get(key)
-            if known is not None:
-                self.put(key, known)
-        return known
-
-    def put(self, key: bytes, known: Known) -> None:
-        if len(self._young) >= self._most:
-            self._old, self._young = self._young, {}
-        self._young[key] = known
-
-
 class Heads:
     """Judges heads by one set of rules, and remembers those that go on."""
 
-    __slots__ = ("_requests", "_responses", "rules")
+    __slots__ = ("_longest", "_requests", "_responses", "_shapes", "rules")
 
     def __init__(self, rules: Rules, most: int = MOST) -> None:
         self.rules = rules
+        self._longest = min(rules.longest, LONGEST)
+        self._shapes = Shapes(rules, most)
         self._requests = Generations[Request](most)
         self._responses = Generations[Response](most)
 
@@ -70,8 +43,10 @@ class Heads:
         known = self._requests.get(raw)
         if known is not None:
             return known
-        judged = request.read(raw, self.rules)
-        if isinstance(judged, Request) and len(raw) <= LONGEST:
+        if len(raw) > self._longest:
+            return request.read(raw, self.rules)
+        judged = self._shapes.request(raw)
+        if isinstance(judged, Request):
             self._requests.put(raw, judged)
         return judged
 
