@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PURE := sidecar/core/*,sidecar/policy/*,sidecar/wire/*,sidecar/rules/*,sidecar/replay/*
 SOURCES := sidecar tests benchmarks dashboards deploy
 
-.PHONY: help lab test acceptance containers incident properties fuzz soak fidelity golden lint format deps lock dashboards bench bench-own bench-wire clean
+.PHONY: help lab test acceptance containers incident properties fuzz soak fidelity golden lint format deps lock dashboards bench bench-own bench-wire bench-instructions clean
 
 help:
 	@echo "make lab         try the sidecar on this machine: a small VX11 that breaks on demand (LAB_SECONDS=n ends it by itself)"
@@ -23,6 +23,7 @@ help:
 	@echo "make bench       the sidecar beside other proxies, in one table (13 minutes; BENCH='--rounds 3' and such)"
 	@echo "make bench-own   start time, memory, what a chat costs, what a scrape costs, how fast a replay is"
 	@echo "make bench-wire  wire cases beside nginx and HAProxy, WebSocket, SSE, large bodies, crowds, floods, changes under load"
+	@echo "make bench-instructions  what its parts cost in instructions, part by part (3 minutes; BENCH='relay --against before.json' and such)"
 	@echo "make lock        resolve dependencies anew and write the locks with hashes"
 
 lab: .venv/.ready
@@ -69,6 +70,9 @@ bench-wire: .venv/.ready deps
 	$(BIN)/python -m benchmarks.crowd
 	$(BIN)/python -m benchmarks.flood
 	$(BIN)/python -m benchmarks.zero_loss
+
+bench-instructions: .venv/.ready deps
+	$(BIN)/python -m benchmarks.instructions $(BENCH)
 
 # Needs root and Debian's packages; builds its own base image.
 containers: .venv/.ready
