@@ -7,7 +7,8 @@ connection goes, Via comes, and where the body ends is decided here, once (RFC 9
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from sidecar.wire.body import BY_CHUNKS, BY_LENGTH, NOTHING, UNTIL_CLOSE
 from sidecar.wire.fields import LENGTH, SECTION, VALUE, droppable, extended_via, options, special, without
@@ -22,7 +23,7 @@ STAYING = (b"date", b"content-type")
 SWITCHING, FINAL, NO_CONTENT, NOT_MODIFIED, UPGRADE_REQUIRED = 101, 200, 204, 304, 426
 
 
-class Response(NamedTuple):
+class Response(Struct, frozen=True, gc=False):
     """``head`` is the outgoing head without its end: framing by chunks, Connection and Date are added by who knows the client.
 
     ``reusable`` says that the gateway keeps its connection; ``stream`` that the body is an event stream.

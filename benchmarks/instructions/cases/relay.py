@@ -33,8 +33,7 @@ class Standing(Relay):
 
     def again(self, client: Client, request: Request, message: bytes, heads: Heads) -> Exchange:
         self.leg, self.gateway = Leg(self), Transport()
-        self.leg.begin(client, request, heads)
-        self.leg.send(message)
+        self.leg.begin(self.now(), client, request, message, heads)
         self.leg.connection_made(self.gateway)
         return self.leg
 

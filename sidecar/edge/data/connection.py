@@ -32,6 +32,7 @@ from sidecar.edge.data.line import Line, peer
 from sidecar.edge.data.service import Terms
 from sidecar.wire import head, request
 from sidecar.wire.body import Body
+from sidecar.wire.head import Refused
 
 IDLE, BODY, WAIT, COLLECT, CHAT, TUNNEL, LINGER, GONE = range(8)
 
@@ -92,7 +93,7 @@ class Connection(asyncio.Protocol, ABC):
         self._peer = peer(transport)
         self._wait_for_request()
         if not self._port.enter(self) and self.state == IDLE:
-            self._refuse(head.Refused(503, "connections"))
+            self._refuse(Refused(503, "connections"))
         elif self.deadline <= self._terms.now():  # the last request of the process has been answered
             self._leave()
 
@@ -111,24 +112,23 @@ class Connection(asyncio.Protocol, ABC):
             self._ahead = data
             self._line.hold()
             return
-        blank = head.EMPTY_LINES.match(data)
-        if blank is not None:
-            data = data[blank.end() :]
+        if data.startswith(b"\r\n"):
+            data = head.EMPTY_LINES.sub(b"", data, 1)
             self._scanned = 0
-        end = data.find(b"\r\n\r\n", max(self._scanned - 3, 0)) + 4
+        end = data.find(b"\r\n\r\n", self._scanned) + 4
         terms = self._port.terms
         if end < 4:
             self._wait_for_head(data, terms)
             return
         self._terms = terms
-        self._ahead = data[end:]
+        self._began = terms.now()
         self._scanned = 0
         self._seen = False
-        self._began = terms.now()
-        if len(self._ahead) <= MOST_AHEAD:
+        self._ahead = ahead = data[end:]
+        if self._line.held and len(ahead) <= MOST_AHEAD:
             self._line.release()
         judged = terms.heads.request(data[:end])
-        if isinstance(judged, head.Refused):
+        if isinstance(judged, Refused):
             self._request = None
             self._refuse(judged)
         else:
@@ -145,7 +145,7 @@ class Connection(asyncio.Protocol, ABC):
             self._seen = True
             self.deadline = terms.now() + terms.head_timeout
         broken = head.partial(data, terms.rules, self._scanned)
-        self._scanned = len(data)
+        self._scanned = max(len(data) - 3, 0)  # before there, no end of a head begins
         if broken is not None:
             self._request = None
             self._refuse(broken)
@@ -162,7 +162,6 @@ class Connection(asyncio.Protocol, ABC):
             self._linger()
         else:
             self.state = IDLE
-            self._seen = False
             self._wait_for_request()
             self._next()
 
@@ -170,14 +169,14 @@ class Connection(asyncio.Protocol, ABC):
         """Whatever came ahead of its turn. Not at once: whoever reported the end is still at work."""
         if self._ahead:
             asyncio.get_running_loop().call_soon(self._resume)
-        else:
+        elif self._line.held:
             self._line.release()
 
     def _resume(self) -> None:
         if self.state == IDLE:
             self._read(self._ahead)
 
-    def _refuse(self, refused: head.Refused) -> None:
+    def _refuse(self, refused: Refused) -> None:
         """The message is not HTTP as we accept it, or not in time."""
         terms, asked = self._terms, self._request
         now = terms.now()
@@ -234,7 +233,7 @@ class Connection(asyncio.Protocol, ABC):
     def overdue(self, now: float) -> None:
         """The deadline has passed."""
         if self.state == IDLE and self._ahead:
-            self._refuse(head.Refused(408, "head_timeout"))
+            self._refuse(Refused(408, "head_timeout"))
         elif self.state == IDLE:
             self._leave()
         elif self._line.unsent and not self._stalled(now):
@@ -243,10 +242,10 @@ class Connection(asyncio.Protocol, ABC):
             self._line.drop()
 
     def _wait_for_request(self) -> None:
-        terms = self._port.terms
+        port, terms = self._port, self._port.terms
         self.deadline = terms.now() + terms.idle_timeout
-        if self._port.draining:
-            self.deadline = min(self.deadline, self._port.idle_until)
+        if port.draining:
+            self.deadline = min(self.deadline, port.idle_until)
 
     def _watch(self, now: float, patience: float) -> None:
         """From now on something must move."""

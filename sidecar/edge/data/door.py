@@ -147,15 +147,14 @@ class Door(Chatting):
             self._shed(asked, "relays")
             return
         outgoing = asked.outgoing(self._peer.encode(), trusted=self._trusts(terms))
-        self._due = inf
         if asked.framing == NOTHING:
             self.state = WAIT
-            self._body = None
             self._await_answer(self._began, terms)
             self._leg = terms.relay.open(self, asked, outgoing, terms.heads)
             return
         self.state = BODY
         self._body = Length(asked.length) if asked.framing == BY_LENGTH else Chunked(drop=(terms.rules.token,))
+        self._due = inf
         self._watch(self._began, terms.look_every)
         data, self._ahead = self._ahead, b""
         self._line.release()

@@ -102,7 +102,7 @@ class Pool(Protocol):
     unanswered: int
     """Requests under way of which no final head has come yet."""
 
-    def keep(self, exchange: Exchange, /) -> None: ...
+    def keep(self, now: float, exchange: Exchange, /) -> None: ...
     def forget(self, exchange: Exchange, /) -> None: ...
     def again(self, client: Client, request: Request, message: bytes, heads: Heads, /) -> Exchange:
         """Send what was never delivered once more, on a connection of its own."""
@@ -112,7 +112,7 @@ class Exchange(asyncio.Protocol):
     """A connection to the gateway, and the request on it."""
 
     __slots__ = (
-        "_asking", "_began", "_body", "_client", "_close_after", "_heads", "_held", "_held_back", "_interim", "_pool", "_request",
+        "_began", "_body", "_client", "_close_after", "_heads", "_held", "_held_back", "_interim", "_pool", "_request",
         "_response", "_transport", "_unsure", "_waiting", "_written", "connecting", "paused", "received", "sent", "since", "state",
     )  # fmt: skip
 
@@ -120,9 +120,9 @@ class Exchange(asyncio.Protocol):
         self._pool = pool
         self._transport: asyncio.Transport | None = None
         self._waiting = b""
+        self._held = b""
         self._written = 0
         self._unsure: bytes | None = None
-        self._asking = False
         self.paused = False
         self._held_back = False
         self.connecting: asyncio.Task[None] | None = None
@@ -132,23 +132,25 @@ class Exchange(asyncio.Protocol):
 
     # The door's side.
 
-    def begin(self, client: Client, request: Request, heads: Heads) -> None:
+    def begin(self, now: float, client: Client, request: Request, message: bytes, heads: Heads) -> None:
+        """Send ``message``, the beginning of ``request`` or all of it."""
+        self._began = now
         self._client: Client | None = client
         self._request = request
         self._heads = heads
         self._response: response.Response | None = None
         self._body: Body | None = None
-        self._held = b""
         self._interim = 0
-        self._began = self._pool.now()
-        self._asking = True
         self._pool.unanswered += 1
         self._written += self.sent
-        self.sent = 0
+        self.sent = len(message)
         self.received = 0
-        if self._transport is not None:
+        if self._transport is None:
+            self._waiting = message
+        else:
             self.state = HEAD
-            self._unsure = b""  # only a connection that was kept may be closing already
+            self._unsure = message  # only a connection that was kept may be closing already
+            self._transport.write(message)
 
     def send(self, data: bytes) -> None:
         self.sent += len(data)
@@ -194,7 +196,7 @@ class Exchange(asyncio.Protocol):
         if self._client is None:
             return
         self._client = None
-        self._report(None if self.state == TUNNEL and error == "client-gone" else error)
+        self._report(self._pool.now(), None if self.state == TUNNEL and error == "client-gone" else error)
         self._stop()
 
     def part(self) -> None:
@@ -202,7 +204,7 @@ class Exchange(asyncio.Protocol):
         if self._client is None:
             return
         self._client = None
-        self._report(None)
+        self._report(self._pool.now(), None)
         self.drop()
         if self._transport is not None and self._transport.get_write_buffer_size():
             asyncio.get_running_loop().call_later(FLUSH_FOR, self._transport.abort)
@@ -233,7 +235,7 @@ class Exchange(asyncio.Protocol):
         client, self._client = self._client, None
         self._stop()
         if client is not None:
-            self._report(error, status)
+            self._report(self._pool.now(), error, status)
             client.failed(status, told)
 
     def _break(self, error: str | None) -> None:
@@ -241,7 +243,7 @@ class Exchange(asyncio.Protocol):
         tunnel = self.state == TUNNEL
         self._stop()
         if client is not None:
-            self._report(error)
+            self._report(self._pool.now(), error)
             client.cut(plain=self.plain or (tunnel and error is None))
 
     @property
@@ -250,15 +252,10 @@ class Exchange(asyncio.Protocol):
         body = self._body
         return isinstance(body, Length) or (isinstance(body, Chunked) and not body.bare)
 
-    def _asked(self) -> None:
-        """The request waits for its answer no longer, for good or ill."""
-        if self._asking:
-            self._asking = False
-            self._pool.unanswered -= 1
-
     def _stop(self) -> None:
-        self._asked()
-        if self.state == IDLE:
+        if self.state in (CONNECTING, HEAD):
+            self._pool.unanswered -= 1
+        elif self.state == IDLE:
             self._pool.forget(self)
         self.state = OVER
         if self._transport is not None:
@@ -284,11 +281,11 @@ class Exchange(asyncio.Protocol):
         poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
         return not poll.poll(0)
 
-    def _report(self, error: str | None, status: int | None = None) -> None:
-        head = self._response
+    def _report(self, now: float, error: str | None, status: int | None = None) -> None:
+        head, asked = self._response, self._request
+        kind = "http"
         if head is not None:
             status = head.status
-        kind = "http" if head is None else "websocket" if status == SWITCHING else "sse" if head.stream else "http"
-        now, asked = self._pool.now(), self._request
+            kind = "websocket" if status == SWITCHING else "sse" if head.stream else "http"
         seconds, used = now - self._began, usage(asked)
         self._pool.emit(RelayEnded(now, kind, method(asked), status, seconds, self.sent, self.received, error, *used))

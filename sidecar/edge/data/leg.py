@@ -14,7 +14,7 @@ from typing import cast
 from sidecar.edge.data.delivery import acknowledged
 from sidecar.edge.data.exchange import BODY, HEAD, IDLE, OVER, SWITCHING, TUNNEL, Client, Exchange
 from sidecar.wire import response
-from sidecar.wire.body import BY_CHUNKS, BY_LENGTH, NOTHING, UNTIL_CLOSE, Chunked, Length, UntilClose
+from sidecar.wire.body import BY_CHUNKS, BY_LENGTH, UNTIL_CLOSE, Chunked, Length, UntilClose
 from sidecar.wire.head import Refused
 
 LONGEST_HEAD = 262_144
@@ -84,7 +84,7 @@ class Leg(Exchange):
             self.fail(502, "reset", "connection_terminated")
             return
         self._client = None
-        self._asked()
+        self._pool.unanswered -= 1
         client.moved(self._pool.again(client, self._request, unsure, self._heads))
 
     def _undelivered(self) -> bool:
@@ -124,7 +124,7 @@ class Leg(Exchange):
                 self.fail(502, "protocol", "http_upgrade_failed")
                 return False
             self._response = head
-            self._asked()
+            self._pool.unanswered -= 1
             self.state = TUNNEL
             self._write(client, head.head + b"\r\n\r\n")
             client.switched()
@@ -139,39 +139,36 @@ class Leg(Exchange):
         return True
 
     def _final(self, client: Client, head: response.Response, data: bytes) -> None:
+        pool, framing, minor = self._pool, head.framing, self._request.minor
+        pool.unanswered -= 1
+        self.state = BODY
         self._response = head
-        self._asked()
         self._held = b""
-        bare = head.framing == BY_CHUNKS and not self._request.minor
-        close = client.closing or bare or head.framing == UNTIL_CLOSE or not client.complete
+        bare = framing == BY_CHUNKS and not minor
+        close = client.closing or bare or framing == UNTIL_CLOSE or not client.complete
         out = head.head
-        if head.framing == BY_CHUNKS and not bare:
+        if framing == BY_CHUNKS and minor:
             out += b"\r\nTransfer-Encoding: chunked"
         if close:
             out += b"\r\nConnection: close"  # beside the Connection: Upgrade of a 426, which may have two of it
-        elif not self._request.minor:
+        elif not minor:
             out += b"\r\nConnection: keep-alive"
-        if not head.dated and self._pool.date:
-            out += b"\r\n" + self._pool.date
+        if not head.dated and pool.date:
+            out += b"\r\n" + pool.date
         out += b"\r\n\r\n"
-        if head.framing == NOTHING or (head.framing == BY_LENGTH and len(data) >= head.length):
-            self._all_at_once(client, head, out, data, close=close)
+        length = head.length
+        if 0 <= length <= len(data):  # the answer is all there with its head, as most are
+            self._write(client, out + data[:length])
+            self._done(close=close, spoiled=length < len(data))
             return
-        self.state = BODY
-        if head.framing == BY_LENGTH:
-            self._body = Length(head.length)
-        elif head.framing == BY_CHUNKS:
+        if framing == BY_LENGTH:
+            self._body = Length(length)
+        elif framing == BY_CHUNKS:
             self._body = Chunked(bare=bare)
         else:
             self._body = UntilClose()
         self._close_after = close
         self._pass(client, out, data)
-
-    def _all_at_once(self, client: Client, head: response.Response, out: bytes, data: bytes, *, close: bool) -> None:
-        """The answer is all there with its head, as most are: there is no body to follow."""
-        self.state = BODY
-        self._write(client, out + data[: head.length] if head.length else out)
-        self._done(close=close, spoiled=len(data) > head.length)
 
     def _pass(self, client: Client, before: bytes, data: bytes) -> None:
         body = self._body
@@ -193,21 +190,19 @@ class Leg(Exchange):
         client, self._client = self._client, None
         if client is None:
             return
-        self._report(None)
-        head = self._response
+        now, head, transport = self._pool.now(), self._response, self._transport
+        self._report(now, None)
         if (
-            head is not None
-            and head.reusable
+            (head is not None and head.reusable)
             and client.complete
-            and not spoiled
-            and not self.paused
-            and self.whole(look=False)
+            and not (spoiled or self.paused)
+            and (transport is not None and not transport.is_closing())
         ):
             self.state = IDLE
             self._unsure = None
             if self._held_back:  # by a client that has not read all of it yet: no matter of the next one
                 self.release()
-            self._pool.keep(self)
+            self._pool.keep(now, self)
         else:
             self._stop()
         client.answered(close=close)

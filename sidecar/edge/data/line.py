@@ -18,29 +18,28 @@ def peer(transport: asyncio.BaseTransport) -> str:
 
 
 class Line:
-    """Pausing and resuming need not alternate, and nothing happens on a socket that is closing."""
+    """Pausing and resuming need not alternate, and nothing happens on a socket that is closing.
 
-    __slots__ = ("_held_back", "transport", "write")
+    ``held``: we do not read. ``write`` is the transport's own, since every answer goes through it.
+    """
+
+    __slots__ = ("held", "transport", "write")
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self.transport = transport
         self.write = transport.write
-        self._held_back = False
+        self.held = False
 
     def hold(self) -> None:
         """Read no more for now."""
-        if not self._held_back and not self.transport.is_closing():
-            self._held_back = True
+        if not self.held and not self.transport.is_closing():
+            self.held = True
             self.transport.pause_reading()
 
     def release(self) -> None:
-        if self._held_back and not self.transport.is_closing():
-            self._held_back = False
+        if self.held and not self.transport.is_closing():
+            self.held = False
             self.transport.resume_reading()
-
-    @property
-    def held(self) -> bool:
-        return self._held_back
 
     @property
     def unsent(self) -> int:

@@ -52,27 +52,26 @@ class Relay:
 
     def open(self, client: Client, request: Request, head: bytes, heads: Heads) -> Exchange:
         """Send ``head``, now or as soon as a connection stands. The body follows by ``Leg.send``."""
-        leg = self._take()
+        now = self.now()
+        leg = self._take(now)
         if leg is None:
             return self.again(client, request, head, heads)
-        leg.begin(client, request, heads)
-        leg.send(head)
+        leg.begin(now, client, request, head, heads)
         return leg
 
     def again(self, client: Client, request: Request, message: bytes, heads: Heads) -> Exchange:
         """Send ``message``, all there is of the request so far, on a new connection."""
         leg = Leg(self)
-        leg.begin(client, request, heads)
-        leg.send(message)
+        leg.begin(self.now(), client, request, message, heads)
         client.hold()
         leg.connecting = self._spawn(self._connect(leg))
         return leg
 
-    def keep(self, leg: Exchange) -> None:
+    def keep(self, now: float, leg: Exchange) -> None:
         if self._closing or len(self._kept) >= MOST_KEPT:
             leg.drop()
             return
-        leg.since = self.now()
+        leg.since = now
         self._kept.append(leg)
 
     def forget(self, leg: Exchange) -> None:
@@ -92,11 +91,11 @@ class Relay:
         while self._kept:
             self._kept.pop().drop()
 
-    def _take(self) -> Exchange | None:
+    def _take(self, now: float) -> Exchange | None:
         """The connection used last, if it is still young and whole."""
         while self._kept:
             leg = self._kept.pop()
-            idle = self.now() - leg.since
+            idle = now - leg.since
             if idle <= self._kept_for and leg.whole(look=idle > LOOKED_AT_AFTER):
                 return leg
             leg.drop()
