@@ -10,19 +10,19 @@ Known = TypeVar("Known")
 class Generations(Generic[Known]):
     """A bounded memory: two dicts, of which the older is dropped when the younger is full."""
 
-    __slots__ = ("_most", "_old", "_young")
+    __slots__ = ("_most", "_old", "young")
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._young: dict[bytes, Known] = {}
+        self.young: dict[bytes, Known] = {}
         self._old: dict[bytes, Known] = {}
 
     def __len__(self) -> int:
         """Entries; one that is in both generations counts twice."""
-        return len(self._young) + len(self._old)
+        return len(self.young) + len(self._old)
 
     def get(self, key: bytes) -> Known | None:
-        known = self._young.get(key)
+        known = self.young.get(key)
         if known is None:
             known = self._old.get(key)
             if known is not None:
@@ -30,6 +30,6 @@ class Generations(Generic[Known]):
         return known
 
     def put(self, key: bytes, known: Known) -> None:
-        if len(self._young) >= self._most:
-            self._old, self._young = self._young, {}
-        self._young[key] = known
+        if len(self.young) >= self._most:
+            self._old, self.young = self.young, {}
+        self.young[key] = known

@@ -68,6 +68,12 @@ def too_long(data: bytes) -> Refused:
     return Refused(431, "head_too_long")
 
 
+def without_empty_lines(data: bytes) -> bytes:
+    """What some clients send before a request is passed over (RFC 9112 2.2)."""
+    blank = EMPTY_LINES.match(data)
+    return data if blank is None else data[blank.end() :]
+
+
 def partial(data: bytes, judged_by: Rules, scanned: int = 0) -> Refused | None:
     """Whether the beginning of a request head can no longer become one. ``scanned`` bytes of it were shown before."""
     if len(data) > judged_by.longest:

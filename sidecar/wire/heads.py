@@ -40,7 +40,7 @@ class Heads:
 
     def request(self, raw: bytes) -> Request | Refused:
         """As ``request.read`` judges it."""
-        known = self._requests.get(raw)
+        known = self._requests.young.get(raw) or self._requests.get(raw)
         if known is not None:
             return known
         if len(raw) > self._longest:
@@ -54,7 +54,7 @@ class Heads:
         """As ``response.read`` judges it. What answers a HEAD reads otherwise than the same bytes after a GET, and is judged each time."""
         if method == b"HEAD":
             return response.read(raw, method, self.rules)
-        known = self._responses.get(raw)
+        known = self._responses.young.get(raw) or self._responses.get(raw)
         if known is not None:
             return known
         judged = response.read(raw, method, self.rules)

@@ -37,6 +37,7 @@ from sidecar.wire.head import Refused
 IDLE, BODY, WAIT, COLLECT, CHAT, TUNNEL, LINGER, GONE = range(8)
 
 LINGER_FOR = 1.0
+CR = 0x0D
 MOST_AHEAD = 65_536  # bytes that may wait for their turn before we stop reading
 
 
@@ -62,13 +63,14 @@ class Connection(asyncio.Protocol, ABC):
 
     __slots__ = (
         "_ahead", "_began", "_body", "_line", "_moved_at", "_peer", "_port", "_progress", "_request", "_scanned", "_seen", "_terms",
-        "_writing_paused", "deadline", "state",
+        "_writing_paused", "closing", "deadline", "state",
     )  # fmt: skip
 
     def __init__(self, port: Port) -> None:
         self._port = port
         self._terms = port.terms
         self.state = IDLE
+        self.closing = False  # with the answer to the request under way
         self.deadline = inf
         self._ahead = b""
         self._scanned = 0
@@ -101,10 +103,6 @@ class Connection(asyncio.Protocol, ABC):
         if self.state != GONE:
             self._line.write(data)
 
-    @property
-    def closing(self) -> bool:
-        return self._request is None or self._request.close or self._port.draining
-
     # A head.
 
     def _read(self, data: bytes) -> None:
@@ -112,8 +110,8 @@ class Connection(asyncio.Protocol, ABC):
             self._ahead = data
             self._line.hold()
             return
-        if data.startswith(b"\r\n"):
-            data = head.EMPTY_LINES.sub(b"", data, 1)
+        if data[0] == CR:
+            data = head.without_empty_lines(data)
             self._scanned = 0
         end = data.find(b"\r\n\r\n", self._scanned) + 4
         terms = self._port.terms
@@ -133,6 +131,7 @@ class Connection(asyncio.Protocol, ABC):
             self._refuse(judged)
         else:
             self._request = judged
+            self.closing = judged.close or self._port.draining
             self.turn(judged, terms)
 
     def _wait_for_head(self, data: bytes, terms: Terms) -> None:
@@ -173,7 +172,7 @@ class Connection(asyncio.Protocol, ABC):
             self._line.release()
 
     def _resume(self) -> None:
-        if self.state == IDLE:
+        if self.state == IDLE and self._ahead:
             self._read(self._ahead)
 
     def _refuse(self, refused: Refused) -> None:
@@ -213,6 +212,7 @@ class Connection(asyncio.Protocol, ABC):
 
     def drain(self) -> None:
         """No request after the next one. Without any, the connection ends a little later: a client may be about to send."""
+        self.closing = True
         if self.state == IDLE and not self._ahead:
             self._wait_for_request()
 

@@ -24,13 +24,14 @@ from sidecar.wire.inventory import usage
 class Door(Chatting):
     """One client connection."""
 
-    __slots__ = ("_due", "_leg", "_tunnel")
+    __slots__ = ("_due", "_leg", "_tunnel", "complete")
 
     def __init__(self, port: Port) -> None:
         super().__init__(port)
         self._leg: Way | None = None
         self._tunnel: Tunnel | None = None
         self._due = inf
+        self.complete = True
 
     # The socket.
 
@@ -153,6 +154,7 @@ class Door(Chatting):
             self._leg = terms.relay.open(self, asked, outgoing, terms.heads)
             return
         self.state = BODY
+        self.complete = False
         self._body = Length(asked.length) if asked.framing == BY_LENGTH else Chunked(drop=(terms.rules.token,))
         self._due = inf
         self._watch(self._began, terms.look_every)
@@ -174,12 +176,9 @@ class Door(Chatting):
         elif body.done:
             self._ahead = body.rest
             self._body = None
+            self.complete = True
             self.state = WAIT
             self._await_answer(terms.now(), terms)
-
-    @property
-    def complete(self) -> bool:
-        return self._body is None
 
     def hold(self) -> None:
         self._line.hold()

@@ -287,5 +287,6 @@ class Exchange(asyncio.Protocol):
         if head is not None:
             status = head.status
             kind = "websocket" if status == SWITCHING else "sse" if head.stream else "http"
-        seconds, used = now - self._began, usage(asked)
-        self._pool.emit(RelayEnded(now, kind, method(asked), status, seconds, self.sent, self.received, error, *used))
+        template, program = usage(asked)
+        seconds, sent, received = now - self._began, self.sent, self.received
+        self._pool.emit(RelayEnded(now, kind, method(asked), status, seconds, sent, received, error, template, program))

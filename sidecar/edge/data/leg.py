@@ -14,7 +14,7 @@ from typing import cast
 from sidecar.edge.data.delivery import acknowledged
 from sidecar.edge.data.exchange import BODY, HEAD, IDLE, OVER, SWITCHING, TUNNEL, Client, Exchange
 from sidecar.wire import response
-from sidecar.wire.body import BY_CHUNKS, BY_LENGTH, UNTIL_CLOSE, Chunked, Length, UntilClose
+from sidecar.wire.body import BY_CHUNKS, BY_LENGTH, Body, Chunked, Length, UntilClose
 from sidecar.wire.head import Refused
 
 LONGEST_HEAD = 262_144
@@ -51,7 +51,9 @@ class Leg(Exchange):
         if client is None:
             self._stop()
         elif self.state == HEAD:
-            self._head(client, self._held + data if self._held else data)
+            if self._held:
+                data, self._held = self._held + data, b""
+            self._head(client, data)
         elif self.state == BODY:
             self._pass(client, b"", data)
         else:
@@ -117,7 +119,6 @@ class Leg(Exchange):
 
     def _take_interim(self, client: Client, head: response.Response, rest: bytes) -> bool:
         """Pass a 1xx on. Returns whether the final head is still to come."""
-        self._held = b""
         self._interim += 1
         if head.status == SWITCHING:
             if not self._request.upgrade or not client.complete:
@@ -139,16 +140,17 @@ class Leg(Exchange):
         return True
 
     def _final(self, client: Client, head: response.Response, data: bytes) -> None:
-        pool, framing, minor = self._pool, head.framing, self._request.minor
+        """The head of the answer itself, and what came with it."""
+        pool, minor, out, length = self._pool, self._request.minor, head.head, head.length
         pool.unanswered -= 1
         self.state = BODY
         self._response = head
-        self._held = b""
-        bare = framing == BY_CHUNKS and not minor
-        close = client.closing or bare or framing == UNTIL_CLOSE or not client.complete
-        out = head.head
-        if framing == BY_CHUNKS and minor:
-            out += b"\r\nTransfer-Encoding: chunked"
+        close = client.closing or not client.complete
+        if length < 0:  # not known beforehand
+            if head.framing == BY_CHUNKS and minor:
+                out += b"\r\nTransfer-Encoding: chunked"
+            else:
+                close = True
         if close:
             out += b"\r\nConnection: close"  # beside the Connection: Upgrade of a 426, which may have two of it
         elif not minor:
@@ -156,17 +158,11 @@ class Leg(Exchange):
         if not head.dated and pool.date:
             out += b"\r\n" + pool.date
         out += b"\r\n\r\n"
-        length = head.length
         if 0 <= length <= len(data):  # the answer is all there with its head, as most are
             self._write(client, out + data[:length])
             self._done(close=close, spoiled=length < len(data))
             return
-        if framing == BY_LENGTH:
-            self._body = Length(length)
-        elif framing == BY_CHUNKS:
-            self._body = Chunked(bare=bare)
-        else:
-            self._body = UntilClose()
+        self._body = _reader(head, bare=not minor)
         self._close_after = close
         self._pass(client, out, data)
 
@@ -206,3 +202,9 @@ class Leg(Exchange):
         else:
             self._stop()
         client.answered(close=close)
+
+
+def _reader(head: response.Response, *, bare: bool) -> Body:
+    if head.framing == BY_LENGTH:
+        return Length(head.length)
+    return Chunked(bare=bare) if head.framing == BY_CHUNKS else UntilClose()

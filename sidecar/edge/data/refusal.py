@@ -6,14 +6,14 @@ from sidecar.wire.answer import detail
 from sidecar.wire.head import Refused
 from sidecar.wire.request import Request
 
-METHODS = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS", b"TRACE"})
+METHODS = {method.encode(): method for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")}
 ALLOW = (("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),)
 FAILURES = {502: "bad_gateway", 504: "gateway_timeout"}
 
 
 def method(asked: Request | None) -> str:
     """The method as a fact may hold it."""
-    return asked.method.decode() if asked is not None and asked.method in METHODS else "OTHER"
+    return "OTHER" if asked is None else METHODS.get(asked.method, "OTHER")
 
 
 def _bodiless(asked: Request | None) -> bool:
