@@ -115,11 +115,19 @@ def digest(body: Mapping[str, Any], paths: Iterable[str]) -> dict[str, str]:
     """The short scalars at ``paths`` of a JSON object, as text: all that rules, journal and replay get to see of it."""
     found = {}
     for path in paths:
-        value: Any = body
-        for key in path.split("."):
-            value = value.get(key) if isinstance(value, Mapping) else None
-        if isinstance(value, bool):
+        value: Any = body.get(path) if "." not in path else _below(body, path)
+        if type(value) is str:  # as nearly all are
+            if len(value) <= LONGEST_SCALAR:
+                found[path] = value
+        elif isinstance(value, bool):
             found[path] = "true" if value else "false"
-        elif isinstance(value, str | int | float) and len(text := str(value)) <= LONGEST_SCALAR:
+        elif isinstance(value, int | float) and len(text := str(value)) <= LONGEST_SCALAR:
             found[path] = text
     return found
+
+
+def _below(body: Mapping[str, Any], path: str) -> Any:
+    value: Any = body
+    for key in path.split("."):
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value

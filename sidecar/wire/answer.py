@@ -17,15 +17,16 @@ def answer(
     status: int, fields: Fields, body: bytes, *, close: bool, date: bytes = b"", head_only: bool = False
 ) -> bytes:
     """``date`` is a whole ``Date`` line without line ends; ``head_only`` leaves the body out, as HEAD wants it."""
-    lines = [f"HTTP/1.1 {status} {_REASONS.get(status, '')}".encode()]
-    lines += [f"{name}: {value}".encode("latin-1", "replace") for name, value in fields]
+    lines = [f"HTTP/1.1 {status} {_REASONS.get(status, '')}"]
+    lines += [f"{name}: {value}" for name, value in fields]
     if status != _NO_CONTENT:
-        lines.append(b"Content-Length: %d" % len(body))
+        lines.append(f"Content-Length: {len(body)}")
     if date:
-        lines.append(date)
+        lines.append(date.decode("ascii"))
     if close:
-        lines.append(b"Connection: close")
-    return b"\r\n".join(lines) + b"\r\n\r\n" + (b"" if head_only or status == _NO_CONTENT else body)
+        lines.append("Connection: close")
+    head = "\r\n".join(lines).encode("latin-1", "replace")
+    return head + b"\r\n\r\n" + (b"" if head_only or status == _NO_CONTENT else body)
 
 
 def detail(

@@ -41,7 +41,7 @@ class Request(Struct, gc=False):
 
     From a trusted peer it is ``before`` + ``forwarded_for`` + address + ``after_trusted``. ``path`` is the decoded path
     of a chat; ``tokens`` are the values of the token field, of which there is at most one. ``used`` is what it counts as, once
-    somebody has asked ``inventory``; nothing else ever changes.
+    somebody has asked ``inventory``, and ``said`` what chat reads of it, once chat has; nothing else ever changes.
     """
 
     raw: bytes
@@ -62,6 +62,7 @@ class Request(Struct, gc=False):
     forwarded_for: bytes
     after_trusted: bytes
     used: Usage | None = None
+    said: object = None
 
     def outgoing(self, peer: bytes, *, trusted: bool) -> bytes:
         if trusted:

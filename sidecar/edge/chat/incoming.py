@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from sidecar.wire import fields, trace
 from sidecar.wire.request import Request
@@ -35,9 +35,15 @@ class Incoming(NamedTuple):
     came: float
 
     def said(self, patience: str) -> Said:
-        """``patience`` is the name of the field that holds the client's."""
+        """``patience`` is the name of the field that holds the client's. Read once for a head that comes again."""
+        known = self.request.said
+        if known is None:
+            known = self.request.said = self._read(patience)
+        return cast("Said", known)
+
+    def _read(self, patience: str) -> Said:
         found: dict[bytes, list[str]] = {}
-        for match in _read(patience).finditer(self.request.raw):
+        for match in _wanted(patience).finditer(self.request.raw):
             found.setdefault(match[1].lower(), []).append(match[2].strip(b" \t").decode("utf-8", "surrogateescape"))
         first = {name: values[0] for name, values in found.items()}.get
         own = (first(_CONTENT_TYPE), first(_ORIGIN), first(_LANGUAGE), first(_CORRELATION))
@@ -45,5 +51,5 @@ class Incoming(NamedTuple):
 
 
 @lru_cache(8)  # one name per policy; the last few stay for those who began under an older one
-def _read(patience: str) -> re.Pattern[bytes]:
+def _wanted(patience: str) -> re.Pattern[bytes]:
     return fields.special((*_READ, re.escape(patience.encode())))

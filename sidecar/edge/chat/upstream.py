@@ -25,7 +25,7 @@ LONGEST_WAIT = 86_400.0  # seconds of Retry-After that are told apart: nobody wa
 MOST_WAYS = 64  # a reload with other tokens makes others; the old ones are forgotten all at once
 
 _VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]+")
-_RETRY_AFTER = re.compile(rb"\r\nretry-after:[\t ]*([^\r]*)", re.IGNORECASE)
+_RETRY_AFTER = b"\r\nretry-after:"
 
 
 class Asked(NamedTuple):
@@ -133,8 +133,10 @@ def _json(content: bytes) -> Any:
 
 def _retry_after(head: bytes) -> float | None:
     """Seconds; the form with a date needs a wall clock, and VX11 sends neither."""
-    match = _RETRY_AFTER.search(head)
-    value = match[1].rstrip(b" \t") if match else b""
+    at = head.lower().find(_RETRY_AFTER)
+    if at < 0:
+        return None
+    value = head[at + len(_RETRY_AFTER) :].partition(b"\r")[0].strip(b" \t")
     if not value.isdigit():
         return None
     return LONGEST_WAIT if len(value) > 9 else min(float(value), LONGEST_WAIT)
