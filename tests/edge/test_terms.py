@@ -65,7 +65,9 @@ def test_the_door_gets_what_the_policy_says():
 def test_what_is_too_much_comes_from_the_policy():
     it = made(overload={"chats": 7, "relays": 5, "wait": "2s"}, relay={"timeouts": {"stall": "40s"}})
     assert (it.most_chats, it.relays, it.longest_wait, it.stall_timeout, it.look_every) == (7, 5, 2.0, 40.0, 10.0)
+    assert it.first_look == min(it.look_every, it.response_head_timeout)
     assert made(relay={"timeouts": {"stall": "40s", "stream": "8s"}}).look_every == 2.0
+    assert made(relay={"timeouts": {"stall": "40s", "response_head": "8s"}}).first_look == 8.0
 
 
 def test_a_stream_may_be_silent_for_ever_unless_told_otherwise():

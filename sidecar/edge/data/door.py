@@ -254,7 +254,7 @@ class Door(Chatting):
             super().overdue(now)
 
     def _await_answer(self, now: float, terms: Terms) -> None:
-        self._watch(now, min(terms.look_every, terms.response_head_timeout))
+        self._watch(now, terms.first_look)
         self._due = now + terms.response_head_timeout
 
     def _look(self, leg: Way, now: float) -> None:

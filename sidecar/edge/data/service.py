@@ -69,9 +69,12 @@ class Terms(Value, gc=True):
     longest_wait: float = 0.5
     look_every: float = inf
     """Seconds between two looks at whether bytes still move; worked out from the others, once for all requests."""
+    first_look: float = inf
+    """Seconds until the first look at a request of which the gateway has everything; worked out, too."""
 
     def __post_init__(self) -> None:
         force_setattr(self, "look_every", min(self.stall_timeout, self.stream_timeout) / LOOKS)
+        force_setattr(self, "first_look", min(self.look_every, self.response_head_timeout))
 
     @property
     def rules(self) -> Rules:
