@@ -38,3 +38,17 @@ SAID = (
 def unique_heads(number: int) -> list[bytes]:
     """Heads that differ in one line, as of a client that gives each request an id."""
     return [ASKED + b"X-Request-Id: %032d\r\n\r\n" % each for each in range(number)]
+
+
+def unique_queries(number: int) -> list[bytes]:
+    """Heads that differ in the query, as of a client that asks for what came after something."""
+    return [ASKED.replace(b"?x=1", b"?after=%032d" % each) + b"\r\n" for each in range(number)]
+
+
+def unique_answers(number: int) -> list[bytes]:
+    """Answers' heads that differ in the second, in the length and in a name that the gateway echoes."""
+    named = ANSWER_HEAD[:-2] + b"x-request-id: %032d\r\n\r\n"
+    return [
+        named.replace(b"16:00:00", b"16:%02d:%02d" % divmod(each, 60)).replace(b"1024", b"%d" % (each + 1)) % each
+        for each in range(number)
+    ]

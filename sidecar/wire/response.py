@@ -15,10 +15,12 @@ from sidecar.wire.fields import LENGTH, SECTION, VALUE, droppable, extended_via,
 from sidecar.wire.head import Refused, Rules
 
 LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})( " + VALUE + rb"*+)?(?=\r\n)")
-SPECIAL = special((
+READ = (
     b"connection", b"content-length", b"transfer-encoding", b"upgrade", b"te", b"keep-alive", b"proxy-connection", b"http2-settings",
-    b"via", b"date", b"content-type",
-))  # fmt: skip
+    b"via", b"content-type",
+)  # fmt: skip
+WEIGHED = special(READ)  # the lines whose values matter; of Date only that it is there
+SPECIAL = special((*READ, b"date"))
 STAYING = (b"date", b"content-type")
 SWITCHING, FINAL, NO_CONTENT, NOT_MODIFIED, UPGRADE_REQUIRED = 101, 200, 204, 304, 426
 

@@ -19,6 +19,8 @@ COMES_TO = {
     "wire.unique": lambda judged: b"X-Request-Id: 0000" in judged.raw,
     "wire.answer-fresh": lambda judged: judged.status == 200 and judged.length == 1_024,
     "wire.answer-remembered": lambda judged: judged.status == 200,
+    "wire.unique-query": lambda judged: judged.target.startswith(b"/operator/api/status?after=0000"),
+    "wire.answer-unique": lambda judged: judged.status == 200 and 0 < judged.length < 1_024,
     "wire.chunks": lambda passed: passed.count(b"400\r\n") == 64 and passed.endswith(b"0\r\n\r\n"),
     "wire.usage": lambda used: used == ("/operator/api/status", "curl"),
     "wire.target": lambda route: route == "other",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,6 +21,7 @@ USUAL = (HOST, b"User-Agent: curl/8", b"Accept: */*", b"X-VX11-Token: 0123456789
 # Lines with a place for a value. The first are often shapes; the others never are, or only as long as the value is a harmless one.
 ORDINARY = (
     b"X-A:%b", b"X-B:%b", b"X-%b: 1", b"X-%b: X-A:1", b"X-Request-Id: %b", b"traceparent:%b", b"Cookie:  \ta=%b; b\t ", b"X-Percent: %%d%b%%", b"A:: %b",
+    b"Content-Length: 1%b", b"content-LENGTH:\t2%b ",
 )  # fmt: skip
 OTHERS = (
     b"Host: %b", b"User-Agent: curl/%b", b"user-agent:%b", b"Authorization: Bearer %b", b"X-VX11-Token: %b", b"x-vx11-TOKEN: %b", b"Api-Key: %b",
@@ -28,7 +31,7 @@ OTHERS = (
 )  # fmt: skip
 FIXED = (
     *USUAL, b"host:h", b"Connection: close", b"Connection: X-A", b"connection: keep-alive, x-1 , cookie, Traceparent", b"Connection: upgrade",
-    b"Upgrade: websocket", b"Content-Length: 0", b"Content-Length: 003", b"Transfer-Encoding: chunked", b"Expect: 100-continue", b"Via: 1.0 a", b"Via: 1.1 p",
+    b"Upgrade: websocket", b"Content-Length: 0", b"Content-Length: 003", b"Content-Length: 12", b"Transfer-Encoding: chunked", b"Expect: 100-continue", b"Via: 1.0 a", b"Via: 1.1 p",
     b"Max-Forwards: 3", b"X-Forwarded-For: 1.2.3.4", b"X-Forwarded-Proto: https", b"X-A:", b"X-A:1", b"X-B:1", b"X-1: 1", b"X-Percent: %b%%", b":X-A", b"",
 )  # fmt: skip
 STARTS = (
@@ -36,8 +39,15 @@ STARTS = (
     b"OPTIONS * HTTP/1.1", b"TRACE / HTTP/1.1", b"GET http://h/%25 HTTP/1.1", b"GET: / HTTP/1.1", b"GET / HTTP/2.0", b"CONNECT h:1 HTTP/1.1",
 )  # fmt: skip
 HARMLESS = (b"", b"1", b"2", b"a")
+QUERIES = (
+    b"GET /a?%b HTTP/1.1", b"POST /operator/api/chat?a=%b HTTP/1.1", b"GET /debug/x?%b HTTP/1.1", b"TRACE /%%25?%b HTTP/1.1", b"POST /a?b?%%d%b HTTP/1.1",
+)  # fmt: skip
+OTHER_STARTS = (
+    b"GET /%b HTTP/1.1", b"GET /a?%b HTTP/1.0", b"GET http://h/?%b HTTP/1.1", b"OPTIONS *?%b HTTP/1.1", b"CONNECT /?%b HTTP/1.1", b"X-%b /?a:1 HTTP/1.1",
+    b"GET /?a HTTP/1.%b", b"GET /? %b HTTP/1.1", b"X-A:%b",
+)  # fmt: skip
 VALUES = (
-    *HARMLESS, b"close", b"chunked", b"keep-alive", b"X-A", b"\xe9", b"%b", b"%", b" ", b"\t", b"\r", b"\n", b"\0", b"\x7f", b"1\r\n 2", b"1\n2",
+    *HARMLESS, b"0", b"9" * 17, b"9" * 18, b"?", b"#", b"/", b" HTTP/1.1", b"close", b"chunked", b"keep-alive", b"X-A", b"\xe9", b"%b", b"%", b" ", b"\t", b"\r", b"\n", b"\0", b"\x7f", b"1\r\n 2", b"1\n2",
     b"1\r\nX-A:1", b"1\r\nHost: h", b"1\r\n\r\n", b"1\r\n:X-A",
 )  # fmt: skip
 
@@ -46,16 +56,30 @@ def escaped(line: bytes) -> bytes:
     return line.replace(b"%", b"%%")
 
 
+class Lines(NamedTuple):
+    """What heads of a kind are made of, by how much of it may be left out."""
+
+    starts: tuple[bytes, ...]
+    always: tuple[bytes, ...]
+    ordinary: tuple[bytes, ...]
+    others: tuple[bytes, ...]
+    fixed: tuple[bytes, ...]
+
+
+ASKED = Lines((*map(escaped, STARTS), *QUERIES, *QUERIES, *OTHER_STARTS), (HOST,), ORDINARY, OTHERS, FIXED)
+
+
 @st.composite
-def alike(draw):
+def alike(draw, of):
     """Some heads with the same lines, up to the values. The first of them mostly go on, so that there is a shape for the others."""
-    varying = draw(st.lists(st.sampled_from(ORDINARY), min_size=1, max_size=3))
-    varying += draw(st.lists(st.sampled_from(OTHERS), max_size=1))
-    fixed = [escaped(line) for line in (HOST, *draw(st.lists(st.sampled_from(FIXED), max_size=2)))]
+    varying = draw(st.lists(st.sampled_from(of.ordinary), min_size=1, max_size=3))
+    varying += draw(st.lists(st.sampled_from(of.others), max_size=1))
+    fixed = [escaped(line) for line in (*of.always, *draw(st.lists(st.sampled_from(of.fixed), max_size=2)))]
     lines = draw(st.permutations(varying + fixed))
-    form = b"\r\n".join((escaped(draw(st.sampled_from(STARTS))), *lines, b"", b""))
+    form = b"\r\n".join((draw(st.sampled_from(of.starts)), *lines, b"", b""))
+    places = form.replace(b"%%", b"").count(b"%b")
     pools = (HARMLESS, HARMLESS, HARMLESS, HARMLESS, VALUES, VALUES)
-    return [form % tuple(draw(st.sampled_from(pool)) for _ in varying) for pool in pools]
+    return [form % tuple(draw(st.sampled_from(pool)) for _ in range(places)) for pool in pools]
 
 
 def assert_judged_as_fresh(heads: Heads, raws: list[bytes]) -> None:
@@ -64,7 +88,7 @@ def assert_judged_as_fresh(heads: Heads, raws: list[bytes]) -> None:
 
 
 @settings(max_examples=300)
-@given(st.lists(alike(), min_size=1, max_size=3), st.integers(1, 4), st.booleans())
+@given(st.lists(alike(ASKED), min_size=1, max_size=3), st.integers(1, 4), st.booleans())
 def test_heads_of_a_shape_are_judged_as_fresh_ones(shapes, most, other_rules):
     limits = {"token": b"api-key", "fields": 5, "longest": 120} if other_rules else {}
     heads = Heads(rules(**limits), most)
@@ -103,6 +127,51 @@ def test_every_head_of_the_corpus_with_a_name_of_its_own(raw, judged):
             answer = heads.request(alike)
             assert bool(judged) == (n < 2 or isinstance(answer, Refused)), alike
             assert counted(answer) == counted(request.read(alike, heads.rules))
+
+
+@pytest.mark.parametrize("raw", [raw for raw in REQUESTS if b"\r\n\r\n" in raw and len(raw) < LONGEST - 100])
+def test_every_head_of_the_corpus_with_a_query_of_its_own(raw):
+    heads = Heads(rules())
+    line = raw.partition(b"\r\n")[0]
+    start, _, version = line.rpartition(b" ")
+    assert_judged_as_fresh(heads, [b"%b?%d %b%b" % (start, n, version, raw[len(line) :]) for n in range(4)])
+
+
+@pytest.mark.parametrize(
+    ("target", "remembered"),
+    [
+        (b"/operator/api/events?follow=%d", True),
+        (b"/operator/api/chat?a=%d?b/c", True),
+        (b"/%d?a", False),
+        (b"http://h/a?b=%d", False),
+        (b"/a#?b=%d", False),
+    ],
+)
+def test_a_query_is_left_out_and_a_path_is_not(target, remembered, judged):
+    heads = Heads(rules())
+    for n in range(6):
+        heads.request(b"GET %b HTTP/1.1\r\nHost: h\r\n\r\n" % (target % n))
+    assert len(judged) == (2 if remembered else 6)
+
+
+@pytest.mark.parametrize(
+    "forms", [(b"GET /a?%b HTTP/1.1", b"GET /a HTTP/1.1"), (b"GET /a?%b HTTP/1.1", b"GET /a? HTTP/1.1")]
+)
+def test_with_a_query_and_without_are_two_shapes(forms):
+    heads = Heads(rules())
+    starts = [form.replace(b"%b", b"%d" % n) for n in range(4) for form in forms]
+    assert_judged_as_fresh(heads, [b"%b\r\nHost: h\r\n\r\n" % start for start in starts])
+
+
+def test_a_length_is_left_out_unless_it_is_none(judged):
+    heads = Heads(rules())
+    for length in (1, 2, 30, 400, 10**17, 10**18 - 1):
+        assert heads.request(head_of(HOST, b"Content-Length: %d" % length)).length == length
+    assert len(judged) == 2
+    for other in (b"0", b"007", b"+1", b"1_0", b"1" * 19, b"", b"1,1"):
+        raw = head_of(HOST, b"Content-Length: " + other)
+        assert heads.request(raw) == request.read(raw, heads.rules)
+    assert len(judged) == 2 + 2 * 7
 
 
 def head_of(*lines: bytes) -> bytes:
@@ -157,11 +226,11 @@ def test_shapes_and_lines_are_bounded_and_learnt_anew(judged):
     heads = Heads(rules(), most)
     for n in range(MOST_LINES + 10):
         heads.request(head_of(HOST, b"User-Agent: %d" % n))
-        assert len(heads._shapes._known) <= MOST_LINES
+        assert len(heads._request_shapes._known) <= MOST_LINES
     for n in range(5 * most):
         for value in range(3):
             heads.request(head_of(*USUAL, b"X-%d: %d" % (n, value)))
-        assert len(heads._shapes._shapes) <= 2 * most
+        assert len(heads._request_shapes._shapes) <= 2 * most
     judged.clear()
     for value in range(3, 6):
         heads.request(head_of(*USUAL, b"X-%d: %d" % (5 * most - 1, value)))
@@ -172,4 +241,4 @@ def test_what_is_refused_or_long_teaches_nothing():
     heads = Heads(rules())
     for raw in (head_of(b"Host: h", b"Host: h"), head_of(b"Host: h", b"X: " + b"a" * LONGEST)):
         heads.request(raw)
-    assert not heads._shapes._known
+    assert not heads._request_shapes._known

@@ -7,7 +7,15 @@ from contextlib import ExitStack
 from functools import partial
 
 from benchmarks.instructions.case import Case, Turn
-from benchmarks.instructions.messages import ANSWER_HEAD, CHUNKED, ESCAPED, HEAD, unique_heads
+from benchmarks.instructions.messages import (
+    ANSWER_HEAD,
+    CHUNKED,
+    ESCAPED,
+    HEAD,
+    unique_answers,
+    unique_heads,
+    unique_queries,
+)
 from sidecar.wire import head, request, response, target
 from sidecar.wire.body import Chunked
 from sidecar.wire.head import Rules
@@ -15,6 +23,8 @@ from sidecar.wire.heads import MOST, Heads
 from sidecar.wire.inventory import usage
 from sidecar.wire.request import Request, Usage
 from sidecar.wire.target import Routes
+
+MANY = 4 * MOST  # heads, of which each is forgotten before it comes again
 
 
 def rules() -> Rules:
@@ -30,10 +40,18 @@ def remembered(_: ExitStack) -> Turn:
     return partial(Heads(rules()).request, HEAD)
 
 
-def unique(_: ExitStack) -> Turn:
-    heads = Heads(rules())
-    following = itertools.cycle(unique_heads(4 * MOST)).__next__  # each is forgotten before it comes again
-    return lambda: heads.request(following())
+def unique(heads: list[bytes]) -> Turn:
+    judge = Heads(rules()).request
+    following = itertools.cycle(heads).__next__
+    return lambda: judge(following())
+
+
+def unique_line(_: ExitStack) -> Turn:
+    return unique(unique_heads(MANY))
+
+
+def unique_query(_: ExitStack) -> Turn:
+    return unique(unique_queries(MANY))
 
 
 def answer_fresh(_: ExitStack) -> Turn:
@@ -42,6 +60,12 @@ def answer_fresh(_: ExitStack) -> Turn:
 
 def answer_remembered(_: ExitStack) -> Turn:
     return partial(Heads(rules()).response, ANSWER_HEAD, b"GET")
+
+
+def answer_unique(_: ExitStack) -> Turn:
+    judge = Heads(rules()).response
+    following = itertools.cycle(unique_answers(MANY)).__next__
+    return lambda: judge(following(), b"GET")
 
 
 def chunks(_: ExitStack) -> Turn:
@@ -73,9 +97,11 @@ def escaped(_: ExitStack) -> Turn:
 CASES = (
     Case("wire.fresh", "a request head is judged for the first time", fresh),
     Case("wire.remembered", "a request head that is remembered", remembered),
-    Case("wire.unique", "a request head that differs in one line from all before", unique),
+    Case("wire.unique", "a request head that differs in one line from all before", unique_line),
+    Case("wire.unique-query", "a request head that differs in the query from all before", unique_query),
     Case("wire.answer-fresh", "an answer's head is judged for the first time", answer_fresh),
     Case("wire.answer-remembered", "an answer's head that is remembered", answer_remembered),
+    Case("wire.answer-unique", "an answer's head with a second, a length and a name of its own", answer_unique),
     Case("wire.chunks", "a body of 64 KiB in chunks of 1 KiB, read at once", chunks, turns=50),
     Case("wire.usage", "what a request counts as, asked for the first time", used),
     Case("wire.target", "an escaped target is read, and its route found", escaped),
