@@ -10,10 +10,11 @@ import asyncio
 import itertools
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from hashlib import blake2b
-from typing import Any, NamedTuple
+from typing import Any
 
 from sidecar.core.fact import ChatRejected, ChatServed
-from sidecar.core.plan import Call, Rung, Scene
+from sidecar.core.plan import Call, Scene
+from sidecar.core.value import Value
 from sidecar.core.vocabulary import Attempt, Finish, Reason
 from sidecar.edge.chat import reply
 from sidecar.edge.chat.contract import Question
@@ -32,7 +33,7 @@ LOCAL_MODEL = "local"
 CLIENT_CLOSED = 499  # nginx's code for a client that left; no answer ever carries it
 
 
-class Admitted(NamedTuple):
+class Admitted(Value):
     """A chat that passed token, validation and guards."""
 
     chat: Chat
@@ -40,14 +41,14 @@ class Admitted(NamedTuple):
     session_id: str
 
 
-class Rejected(NamedTuple):
+class Rejected(Value):
     """A request that did not; ``reason`` is a closed word."""
 
     answer: Reply
     reason: str
 
 
-class _Served(NamedTuple):
+class _Served(Value):
     """What is told of a chat when it is over, from before its plan begins."""
 
     call: Call
@@ -84,16 +85,18 @@ class Answering:
         caller = Caller(correlation_id(said.correlation_id, None) or new_id(), said.origin)
         try:
             admitted = self._judge(asked, said, snapshot, caller, began)
-            if isinstance(admitted, Rejected):
-                answer = admitted.answer
-            else:
+            if isinstance(admitted, Admitted):
                 caller = admitted.caller
                 answer = await self._serve(asked, said, admitted, began)
+            else:
+                answer = admitted.answer
         except Exception as error:  # noqa: BLE001 - the last line before the client
             # Without the error's text or trace, which may quote the chat.
             self._kitchen.log.error("chat_crashed", error=type(error).__name__)  # noqa: TRY400
             answer = reply.internal(caller)
-        return answer._replace(fields={**reply.common_fields(caller, snapshot.policy.cors), **answer.fields})
+        fields = reply.common_fields(caller, snapshot.policy.cors)
+        fields.update(answer.fields)
+        return Reply(answer.status, answer.body, fields)
 
     # -- who and what may pass ------------------------------------------------------------------------------------
 
@@ -121,8 +124,9 @@ class Answering:
         chat = read_chat(asked.body, said.content_type)
         if isinstance(chat, Invalid):
             return Rejected(reply.invalid(caller, chat.status, chat.detail), "invalid")
-        sent = correlation_id(said.correlation_id, chat.correlation_id)
-        caller = caller._replace(correlation_id=sent or caller.correlation_id)
+        if chat.correlation_id is not None:
+            sent = correlation_id(said.correlation_id, chat.correlation_id)
+            caller = Caller(sent or caller.correlation_id, caller.origin)
         return self._guard(asked.peer, policy, Admitted(chat, caller, chat.session_id or new_id()))
 
     def _guard(self, peer: str, policy: Policy, asked: Admitted) -> Admitted | Rejected:
@@ -149,7 +153,8 @@ class Answering:
         # A client's patience does not wait for its own slow body.
         waits = max(waits - (kitchen.now() - incoming.came), 0.0)
         call = Call(next(self._numbers), waits, asked.caller.correlation_id)
-        context = kitchen.tracing.begin(call.number, trace.read(said.parents, said.states))
+        came = trace.read(said.parents, said.states) if said.parents else None
+        context = kitchen.tracing.begin(call.number, came)
         served = _Served(call, context, incoming, began)
         # The plan keeps the policy the engine has now; the same scene tells how its targets are asked.
         scene = kitchen.engine.scene
@@ -159,28 +164,29 @@ class Answering:
         try:
             finish = await drive.run()
             seconds = kitchen.now() - began
-            answered = _answered(finish, drive.answers, policy, said.language)
+            answered, timing = _answered(finish, drive.answers, policy, said.language), _timing(drive, seconds)
             if answered is None:
-                answer = reply.unavailable(asked.caller, finish.reason or Reason.FAILURE)
+                answer = reply.unavailable(asked.caller, finish.reason or Reason.FAILURE, timing)
             else:
-                answer = reply.chat_answer(asked.caller, asked.session_id, answered, seconds)
+                answer = reply.chat_answer(asked.caller, asked.session_id, answered, seconds, timing)
         except BaseException as error:
             self._note(served, *_ending(error), drive)
             raise
         self._note(served, _outcome(finish), answer.status, drive)
-        return answer._replace(fields={**answer.fields, "Server-Timing": _timing(drive, seconds)})
+        return answer
 
     def _asker(
         self, scene: Scene, snapshot: Snapshot, asked: Admitted, served: _Served
     ) -> Callable[[Attempt], Awaitable[Asked]]:
-        rungs: dict[str, Rung] = {rung.target.name: rung for rung in scene.ladder}
-        allowed = scene.policy.guards.metadata_allow
-        metadata = {key: value for key, value in (asked.chat.metadata or {}).items() if key in allowed}
+        metadata = asked.chat.metadata or {}
+        if metadata:
+            allowed = scene.policy.guards.metadata_allow
+            metadata = {key: value for key, value in metadata.items() if key in allowed}
         came = served.context.fields if served.context else {}
         question = Question(asked.chat.message, asked.session_id, asked.caller.correlation_id, metadata, came)
 
         def ask(step: Attempt) -> Awaitable[Asked]:
-            rung = rungs[step.target]
+            rung = next(rung for rung in scene.ladder if rung.name == step.target)
             destination = snapshot.destinations[step.target]
             own = self._kitchen.tracing.outgoing(served.call.number, step.number)
             put = question if own is None else question._replace(trace=own)
@@ -238,6 +244,7 @@ def local_text(texts: Mapping[str, str], accept_language: str | None) -> str:
 
 def _timing(drive: Drive, seconds: float) -> str:
     """Server-Timing: our own part, then each attempt, in milliseconds."""
-    ours = max(seconds - drive.waited, 0.0)
-    parts = [("sidecar", ours), *drive.attempts]
-    return ", ".join(f"{name};dur={duration * 1000:.3f}" for name, duration in parts)
+    timing = f"sidecar;dur={max(seconds - drive.waited, 0.0) * 1000:.3f}"
+    for name, duration in drive.attempts:
+        timing += f", {name};dur={duration * 1000:.3f}"
+    return timing

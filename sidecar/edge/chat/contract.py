@@ -85,8 +85,11 @@ def _said(body: Mapping[str, Any], key: str, *models: str) -> Answer | None:
     text = body.get(key)
     if not isinstance(text, str) or not text.strip():
         return None
-    names = (body.get(model) for model in models)
-    return Answer(text, next((name[:64] for name in names if isinstance(name, str) and name), "unknown"))
+    for model in models:
+        name = body.get(model)
+        if isinstance(name, str) and name:
+            return Answer(text, name[:64])
+    return Answer(text, "unknown")
 
 
 _PAYLOAD = {"switch": _switch_payload, "madre": _madre_payload}

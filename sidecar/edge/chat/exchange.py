@@ -7,8 +7,9 @@ chat's answer means is known from the whole of it alone. Nothing is ever sent tw
 from __future__ import annotations
 
 import asyncio
-from typing import NamedTuple, Protocol, cast
+from typing import Protocol, cast
 
+from sidecar.core.value import Value
 from sidecar.core.vocabulary import ErrorKind
 from sidecar.wire import response
 from sidecar.wire.body import BY_CHUNKS, BY_LENGTH, NOTHING, Body, Chunked, Length, UntilClose
@@ -20,7 +21,7 @@ LONGEST_HEAD = 16_384  # bytes
 MOST_INTERIM = 16
 
 
-class Heard(NamedTuple):
+class Heard(Value):
     """A whole answer; ``head`` as the wire's reader leaves it: without what belongs to the connection."""
 
     status: int
@@ -35,6 +36,7 @@ class Pool(Protocol):
     """Whose connection it is."""
 
     heads: Heads
+    loop: asyncio.AbstractEventLoop
 
     def keep(self, exchange: Exchange, /) -> None:
         """It can take another request."""
@@ -67,7 +69,7 @@ class Exchange(asyncio.Protocol):
         self._held = b""
         self._content = bytearray()
         self._interim = 0
-        self._result = result = asyncio.get_running_loop().create_future()
+        self._result = result = self._pool.loop.create_future()
         self._transport.write(message)
         return result
 

@@ -6,6 +6,7 @@ import re
 from functools import lru_cache
 from typing import NamedTuple, cast
 
+from sidecar.core.value import Value
 from sidecar.wire import fields, trace
 from sidecar.wire.request import Request
 
@@ -26,7 +27,7 @@ class Said(NamedTuple):
     states: list[str]
 
 
-class Incoming(NamedTuple):
+class Incoming(Value):
     """``request`` is its head as the door has judged it, ``peer`` the client's address, ``came`` when the head had come."""
 
     request: Request

@@ -26,6 +26,8 @@ class Pool:
     """Connections by address, for the life of the process."""
 
     def __init__(self) -> None:
+        """Needs a running loop, which is kept: to ask for it costs a system call."""
+        self.loop = asyncio.get_running_loop()
         self.heads = Heads(head.rules(Routes((), ()), pseudonym=b"vx11-sidecar", authority=b""))
         self._kept: dict[Address, list[Exchange]] = {}
         self._sweeping: asyncio.TimerHandle | None = None
@@ -33,7 +35,7 @@ class Pool:
 
     async def ask(self, address: Address, method: bytes, message: bytes, within: float, connect: float) -> Result:
         """Send a whole request; its answer, or why there is none ``within`` so many seconds. Raises CancelledError alone."""
-        loop = asyncio.get_running_loop()
+        loop = self.loop
         until = loop.time() + within
         exchange = self._take(address, loop.time())
         if exchange is None:
@@ -55,7 +57,7 @@ class Pool:
         if self._closing:
             exchange.close()
             return
-        loop = asyncio.get_running_loop()
+        loop = self.loop
         exchange.since = loop.time()
         self._kept.setdefault(exchange.address, []).append(exchange)
         if self._sweeping is None:
@@ -85,7 +87,7 @@ class Pool:
 
     def _sweep(self) -> None:
         """One timer for all that are idle, running while there are any: it closes what is too old."""
-        loop = asyncio.get_running_loop()
+        loop = self.loop
         oldest = loop.time() - KEEPALIVE
         for address, kept in tuple(self._kept.items()):
             old = [exchange for exchange in kept if exchange.since <= oldest]
@@ -96,7 +98,7 @@ class Pool:
         self._sweeping = loop.call_at(min(ages) + KEEPALIVE, self._sweep) if ages else None
 
     async def _connect(self, address: Address, within: float, connect: float) -> Exchange | ErrorKind:
-        loop = asyncio.get_running_loop()
+        loop = self.loop
         try:
             async with asyncio.timeout(min(within, connect)):
                 _, exchange = await loop.create_connection(lambda: Exchange(self, address), *address)

@@ -7,10 +7,11 @@ reference each call it. Nothing of an upstream's error text is ever in them.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import orjson
 
+from sidecar.core.value import Value
 from sidecar.core.vocabulary import Reason
 from sidecar.policy.model import Cors, Policy
 
@@ -30,7 +31,7 @@ _PROXY_ERROR = {  # our reason, and the nearest error type of RFC 9209
 }
 
 
-class Reply(NamedTuple):
+class Reply(Value):
     """A complete answer: status, body, and the fields that belong to it alone."""
 
     status: int
@@ -38,14 +39,14 @@ class Reply(NamedTuple):
     fields: Mapping[str, str] = {}
 
 
-class Caller(NamedTuple):
+class Caller(Value):
     """Whom an answer goes to: the id of the exchange and the Origin of the page, if a browser asks."""
 
     correlation_id: str
     origin: str | None = None
 
 
-class Answered(NamedTuple):
+class Answered(Value):
     """Who answered a chat with what. ``message_id`` is unique."""
 
     provider: str
@@ -56,11 +57,12 @@ class Answered(NamedTuple):
     message_id: str
 
 
-def chat_answer(caller: Caller, session_id: str, answered: Answered, seconds: float) -> Reply:
+def chat_answer(caller: Caller, session_id: str, answered: Answered, seconds: float, timing: str = "") -> Reply:
     """The eight fields of the reference, and those that today's UI and the gateway's tests read.
 
-    ``seconds`` is what the client waited; in the body it is milliseconds, as the reference has it.
+    ``seconds`` is what the client waited; in the body it is milliseconds, as the reference has it. ``timing`` says for what.
     """
+    fields = {"Server-Timing": timing} if timing else {}
     body = {
         "response": answered.text,
         "model_used": answered.model,
@@ -75,10 +77,9 @@ def chat_answer(caller: Caller, session_id: str, answered: Answered, seconds: fl
         "fallback_source": answered.provider,
     }
     if answered.reason is None:
-        return Reply(200, orjson.dumps(body))
-    return Reply(
-        200, orjson.dumps({**body, "reason": answered.reason}), {"Proxy-Status": proxy_status(answered.reason)}
-    )
+        return Reply(200, orjson.dumps(body), fields)
+    fields["Proxy-Status"] = proxy_status(answered.reason)
+    return Reply(200, orjson.dumps({**body, "reason": answered.reason}), fields)
 
 
 Rejection = Literal["auth_required", "forbidden", "too_large", "body_timeout", "overloaded"]
@@ -118,8 +119,10 @@ def rate_limited(caller: Caller, rate: str, retry_after: float, session_id: str)
     return _error(429, caller, words, fields, error=words, retry_after=seconds, session_id=session_id)
 
 
-def unavailable(caller: Caller, reason: Reason) -> Reply:
+def unavailable(caller: Caller, reason: Reason, timing: str = "") -> Reply:
     fields = {"Retry-After": "5", "Proxy-Status": proxy_status(reason)}
+    if timing:
+        fields["Server-Timing"] = timing
     return _error(503, caller, "Chat service unavailable", fields, reason=reason, degraded=True)
 
 

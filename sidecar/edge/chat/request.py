@@ -58,10 +58,9 @@ def read_chat(body: bytes, content_type: str | None) -> Chat | Invalid:
 
 def correlation_id(header: str | None, body: Any) -> str | None:
     """The id a client sent, header first; None where neither is one that may enter headers and logs."""
-    for offered in (header, body):
-        if isinstance(offered, str) and _CORRELATION.fullmatch(offered):
-            return offered
-    return None
+    if header is not None and _CORRELATION.fullmatch(header):
+        return header
+    return body if isinstance(body, str) and _CORRELATION.fullmatch(body) else None
 
 
 def new_id() -> str:

@@ -46,6 +46,7 @@ class Upstream:
     """The client side towards switch and madre: one pool, for the life of the process."""
 
     def __init__(self) -> None:
+        """Needs a running loop."""
         self._pool = Pool()
         self._ways: dict[Destination, _Way] = {}
 
@@ -107,7 +108,7 @@ def _start(method: str, path: str, authority: str, fields: Mapping[str, str]) ->
 
 def _message(way: _Way, question: Question, body: bytes) -> bytes:
     """The ids were checked before they got here: each is what a field may hold."""
-    trace = "".join([f"{name}: {value}\r\n" for name, value in question.trace.items()])
+    trace = "".join([f"{name}: {value}\r\n" for name, value in question.trace.items()]) if question.trace else ""
     own = f"X-Correlation-Id: {question.correlation_id}\r\n{trace}Content-Length: {len(body)}\r\n\r\n"
     return way.start + own.encode() + body
 
@@ -115,7 +116,7 @@ def _message(way: _Way, question: Question, body: bytes) -> bytes:
 def _read(target: Target, classify: Classifier, heard: Heard) -> Asked:
     status, retry_after = heard.status, _retry_after(heard.head)
     body = _json(heard.content)
-    if not isinstance(body, dict):
+    if type(body) is not dict:
         if 200 <= status < 300:
             return Asked(Outcome(error=ErrorKind.NOT_JSON))
         return Asked(Outcome(status=status, retry_after=retry_after))  # madre's 500 is plain text

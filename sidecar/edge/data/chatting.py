@@ -12,7 +12,7 @@ from sidecar.edge.data.connection import CHAT, COLLECT, Connection, Port
 from sidecar.edge.data.service import Terms
 from sidecar.wire import request
 from sidecar.wire.answer import CONTINUE, answer
-from sidecar.wire.body import BY_CHUNKS, NOTHING, Chunked, Length
+from sidecar.wire.body import BY_CHUNKS, Chunked, Length
 from sidecar.wire.inventory import usage
 
 
@@ -31,9 +31,10 @@ class Chatting(Connection):
     def _chat(self, asked: request.Request, terms: Terms) -> None:
         if asked.length > terms.max_body:
             self._reject(asked, "too_large")
-        elif asked.framing == NOTHING:
+        elif asked.framing != BY_CHUNKS and len(self._ahead) >= asked.length:  # all there with its head, as most are
             self._count_chat()
-            self._hand_over(asked, b"")
+            whole, self._ahead = self._ahead[: asked.length], self._ahead[asked.length :]
+            self._hand_over(asked, whole)
         else:
             self.state = COLLECT
             self._count_chat()

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable
 
 LONGEST_QUEUE = 10_000  # lines; at 300 bytes each some 3 MB
-GATHERING = 0.02  # seconds that the first line of a batch waits for others
+GATHERING = 0.1  # seconds that the first line of a batch waits for others
 PATIENCE = 2.0  # seconds that ``close`` waits for what is queued
 
 Write = Callable[[bytes], None]

@@ -86,7 +86,7 @@ class ChatMetrics:
     def _ended(self, fact: facts.CallEnded) -> None:
         if fact.first_reason is not None:
             self._fallbacks[fact.first_reason,].inc()
-        if not fact.finish.abandoned:
+        if not fact.finish.abandoned and fact.finish.degraded != self._since.on:
             self._degraded.set(fact.finish.degraded)
             self._since.turn(on=fact.finish.degraded)
 
@@ -103,6 +103,10 @@ class _Degraded(Collector):
         )
         self._name = families.declare("degraded_seconds_total", "counter", self._text)
         families.registry.register(self)
+
+    @property
+    def on(self) -> bool:
+        return self._since is not None
 
     def turn(self, *, on: bool) -> None:
         if on and self._since is None:
