@@ -19,7 +19,7 @@ from sidecar.wire.head import Refused
 
 LONGEST_HEAD = 262_144
 MOST_INTERIM = 16
-RECEIVE_BUFFER = 65_536  # bytes: more of an answer stays in the gateway while the client reads slowly
+RECEIVE_BUFFER = 262_144  # bytes, as many as the loop reads at once: more of an answer stays in the gateway while the client reads slowly
 SYN = 1  # acknowledged like a byte
 FINAL = 200
 
