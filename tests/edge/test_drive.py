@@ -7,6 +7,7 @@ import heapq
 import random
 
 import pytest
+import tenacity
 import virtual_loop
 from kitchen import Place, failed, policy, said
 
@@ -25,7 +26,6 @@ from sidecar.core.vocabulary import (
     Reason,
     Woke,
 )
-from sidecar.edge.chat import drive as module
 from sidecar.edge.chat.drive import Drive
 from sidecar.edge.chat.upstream import Asked
 
@@ -84,7 +84,7 @@ def test_a_first_attempt_that_succeeds_never_enters_tenacity(loop, monkeypatch):
     def forbidden(*_, **__):
         raise AssertionError("tenacity was entered")
 
-    monkeypatch.setattr(module, "AsyncRetrying", forbidden)
+    monkeypatch.setattr(tenacity, "AsyncRetrying", forbidden)
     stage = Stage(loop, [(0.2, said())])
     drive = stage.call()
     assert loop.run_until_complete(drive.run()) == Finish("switch", 1, degraded=False, reason=None)
@@ -94,7 +94,7 @@ def test_a_first_attempt_that_succeeds_never_enters_tenacity(loop, monkeypatch):
 
 
 def test_a_fallback_without_a_retry_never_enters_tenacity_either(loop, monkeypatch):
-    monkeypatch.setattr(module, "AsyncRetrying", None)
+    monkeypatch.setattr(tenacity, "AsyncRetrying", None)
     stage = Stage(loop, [(0.2, failed()), (0.1, said("from madre"))])
     drive = stage.call()
     assert loop.run_until_complete(drive.run()) == Finish("madre", 2, degraded=True, reason=Reason.FAILURE)
@@ -119,13 +119,13 @@ def test_backoffs_last_exactly_as_long_as_the_plan_drew(loop):
 
 def test_retries_on_both_rungs_are_one_run_of_tenacity(loop, monkeypatch):
     made = []
-    genuine = module.AsyncRetrying
+    genuine = tenacity.AsyncRetrying
 
     def counted(**settings):
         made.append(settings)
         return genuine(**settings)
 
-    monkeypatch.setattr(module, "AsyncRetrying", counted)
+    monkeypatch.setattr(tenacity, "AsyncRetrying", counted)
     stage = Stage(loop, [(0.01, REFUSED)] * 4)
     assert loop.run_until_complete(stage.call().run()) == Finish("local", None, degraded=True, reason=Reason.FAILURE)
     assert len(stage.slept) == 2

@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-
-from tenacity import AsyncRetrying, RetryCallState, retry_if_result, stop_never
+from typing import TYPE_CHECKING
 
 from sidecar.core.engine import Plan
 from sidecar.core.vocabulary import Abandoned, Answered, Attempt, Backoff, Finish, Queue, Step, Woke
 from sidecar.edge.chat.upstream import Asked
+
+if TYPE_CHECKING:
+    from tenacity import RetryCallState
 
 Ask = Callable[[Attempt], Awaitable[Asked]]
 Clock = Callable[[], float]
@@ -60,6 +62,8 @@ class Drive:
 
     async def _with_retries(self, first: Backoff) -> Backoff | Finish:
         """From the first backoff on: tenacity's first call is handed that backoff, waits it out, and calls again."""
+        from tenacity import AsyncRetrying, retry_if_result, stop_never  # noqa: PLC0415 - nobody waits for it at the start
+
         handed: list[Backoff] = [first]
 
         async def advance() -> Backoff | Finish:
