@@ -2,7 +2,7 @@
 
     data port   door -> relay -> gateway                    (everything that is not chat, byte for byte)
                      -> chat -> engine, upstream -> switch, madre
-    admin port  metrics, health, state
+    admin port  metrics, health, state: its rooms are imported when the data port listens already
     facts       engine and edge -> journal, metrics, log, status
 
 The only place where tasks are created, and the only place that knows all rooms.
@@ -18,16 +18,12 @@ import secrets
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
+from importlib import import_module
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
-from aiohttp import web
-from aiohttp.http import HttpRequestParser
-
 from sidecar.core.engine import Engine
-from sidecar.edge.admin.application import Office, admin_application, admin_protocol
 from sidecar.edge.admin.calls import Calls
-from sidecar.edge.admin.control import Control
 from sidecar.edge.admin.overrides import Overrides
 from sidecar.edge.admin.status import Status, Watched
 from sidecar.edge.admin.trend import Trend
@@ -48,15 +44,15 @@ from sidecar.edge.outlets.telemetry import Telemetry
 from sidecar.edge.outlets.tracing import PassedOn, Tracing, exported
 from sidecar.edge.outlets.usage import Usage
 from sidecar.edge.reload import Reloader, Source
-from sidecar.edge.settings import Address, Settings, UnusableSettingsError, refuse_loop
+from sidecar.edge.settings import Address, Settings, refuse_loop
 from sidecar.edge.snapshot import InForce
 from sidecar.edge.token import Open
 
 GRACE = 8.0  # seconds that what is under way may still take when told to stop: docker kills after ten
-ADMIN_GRACE = 1.0  # seconds an order may still take
 SERVERS = 4  # that share the data port's socket: costs a new connection 2 µs, and lets four times as many in
 SPARE_DESCRIPTORS = 64  # files, the journal, targets, the admin port
 LAG_TICK = 0.5  # seconds between two looks at how late the loop is
+_ADMIN = "sidecar.edge.admin.application"  # with aiohttp, a quarter of what there is to import; the first client need not wait
 
 Read = Callable[[], Source]
 
@@ -144,18 +140,17 @@ class Sidecar:
     # -- building, in the order of dependence ---------------------------------------------------------------------
 
     async def _start(self, stack: AsyncExitStack) -> None:
-        _demand_strict_parser()
         self._facts(stack)
         kitchen = self._kitchen(stack)
         tasks = _Tasks(self._logging.log)
         stack.push_async_callback(tasks.close)  # after the kitchen here is before it at the end: tasks ask upstream
         await self._data_port(stack, kitchen, tasks)
+        tasks.spawn(power.listen(kitchen))
         reloader = self._operators(kitchen)
         if self._beside is not None:
             self._beside.begin(kitchen.engine)
         await self._admin_port(stack, kitchen, reloader)
         self._reloader = reloader
-        tasks.spawn(power.listen(kitchen))
         tasks.spawn(reloader.watch())
         if self._beside is not None:
             tasks.spawn(self._beside.reloader.watch())
@@ -252,6 +247,10 @@ class Sidecar:
         self._relay.connect_timeout = snapshot.policy.relay.timeouts.connect
 
     async def _admin_port(self, stack: AsyncExitStack, kitchen: Kitchen, reloader: Reloader[Source]) -> None:
+        await asyncio.to_thread(import_module, _ADMIN)  # beside whoever asks the data port meanwhile
+        from sidecar.edge.admin.application import Office, admin_port  # noqa: PLC0415 - just imported
+        from sidecar.edge.admin.control import Control  # noqa: PLC0415
+
         settings, engine, port = self._settings, kitchen.engine, self._port
         self._telemetry.watch_engine(lambda: engine.gauges(self._now()))
         self._telemetry.watch_port(lambda: len(port), port.under_way)
@@ -272,11 +271,8 @@ class Sidecar:
             exposed=settings.admin_token is not None,
             usage=self._usage.view,
         )
-        runner = web.AppRunner(admin_application(office), access_log=None, shutdown_timeout=ADMIN_GRACE)
-        await runner.setup()
-        stack.push_async_callback(runner.cleanup)
-        place = settings.admin
-        self._admin: Listener = await listen(admin_protocol(runner), self._given.admin, place.host, place.port)
+        protocol, place = await admin_port(office, stack), settings.admin
+        self._admin: Listener = await listen(protocol, self._given.admin, place.host, place.port)
         stack.callback(self._admin.close)
         self.serving = Serving(self._listen, Address(place.host, self._admin.port))
 
@@ -301,15 +297,6 @@ def _ceiling() -> int:
     """Client connections that the process has descriptors for: each may need a second one towards the gateway."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return max((soft - SPARE_DESCRIPTORS) // 2, 1)
-
-
-def _demand_strict_parser() -> None:
-    """Most of aiohttp's request-smuggling faults were in its pure-Python parser alone; nobody should serve with that one."""
-    if HttpRequestParser.__module__ == "aiohttp.http_parser":
-        raise UnusableSettingsError(
-            "aiohttp runs without its C parser (AIOHTTP_NO_EXTENSIONS is set, or the package was built without it): "
-            "install a wheel of aiohttp, or unset the variable"
-        )
 
 
 class _Tasks:

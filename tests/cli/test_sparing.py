@@ -6,10 +6,10 @@ import gc
 import json
 import os
 import signal
-import ssl
 import subprocess
 import sys
 
+import aiohttp
 import pytest
 
 from sidecar.cli import sparing
@@ -18,13 +18,21 @@ SERVE = """
 import json, os, sys
 from sidecar.cli import main
 main(["serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"])
-import gc
-spared = {name: os.environ.get(name) for name in ("SSL_CERT_FILE", "SSL_CERT_DIR", "PYDANTIC_DISABLE_PLUGINS")}
-print(json.dumps({"modules": sorted(sys.modules), "spared": spared, "collects": gc.isenabled()}))
+modules = sorted(sys.modules)
+import aiohttp, gc, mimetypes, prometheus_client
+print(json.dumps({
+    "modules": modules,
+    "plugins": os.environ.get("PYDANTIC_DISABLE_PLUGINS"),
+    "collects": gc.isenabled(),
+    "whole": [aiohttp.ClientSession.__name__, prometheus_client.CollectorRegistry.__name__],
+    "version": aiohttp.__version__,
+    "type": mimetypes.guess_type("x.svg")[0],
+}))
 """
 FOREIGN = (
-    "cProfile", "curses", "dateutil", "difflib", "hypothesis", "multiprocessing", "numpy", "opentelemetry", "pdb",
-    "pygments", "pytest", "requests", "rich", "ruamel", "structlog", "textual", "tkinter", "unittest", "xml", "yaml",
+    "aiohttp.connector", "cProfile", "curses", "dateutil", "difflib", "hypothesis", "multiprocessing",
+    "numpy", "opentelemetry", "pdb", "pygments", "pytest", "requests", "rich", "ruamel", "structlog", "tenacity", "textual",
+    "tkinter", "unittest", "xml", "yaml",
 )  # fmt: skip
 OURS = {
     "sidecar.cli": {"serve", "sparing"},
@@ -38,8 +46,7 @@ def served():
     environ = {
         name: value for name, value in os.environ.items() if not name.startswith(("VX11_", "OTEL_", "COVERAGE_"))
     }
-    environ |= {"VX11_AUTH_MODE": "off", "SSL_CERT_FILE": "/nowhere/authorities"}
-    environ.pop("SSL_CERT_DIR", None)
+    environ |= {"VX11_AUTH_MODE": "off"}
     command = [sys.executable, "-c", SERVE]
     with subprocess.Popen(
         command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
@@ -68,27 +75,21 @@ def test_a_line_for_people_is_not_made_where_nobody_looks(served):
 
 
 def test_afterwards_everything_is_as_it_was(served):
-    assert served["spared"] == {
-        "SSL_CERT_FILE": "/nowhere/authorities",
-        "SSL_CERT_DIR": None,
-        "PYDANTIC_DISABLE_PLUGINS": None,
-    }
+    assert served["plugins"] is None
     assert served["collects"]
 
 
+def test_packages_that_were_left_bare_are_whole_for_whoever_asks(served):
+    assert served["whole"] == ["ClientSession", "CollectorRegistry"]
+    assert served["version"] == aiohttp.__version__
+    assert served["type"] == "image/svg+xml"
+
+
 def test_an_import_that_fails_leaves_everything_as_it_was_too(monkeypatch):
-    monkeypatch.setenv("SSL_CERT_DIR", "/somewhere")
+    monkeypatch.setenv("PYDANTIC_DISABLE_PLUGINS", "some")
     before = dict(os.environ)
     with pytest.raises(ImportError), sparing.sparing():
         import sidecar.there_is_no_such_module  # noqa: F401, PLC0415
     assert dict(os.environ) == before
     assert gc.isenabled()
     gc.unfreeze()
-
-
-def test_what_is_made_for_tls_meanwhile_trusts_nobody():
-    with sparing.sparing():
-        context = ssl.create_default_context()
-    gc.unfreeze()
-    assert context.verify_mode is ssl.CERT_REQUIRED
-    assert context.get_ca_certs() == []

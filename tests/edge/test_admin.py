@@ -14,8 +14,9 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse
 
-from sidecar.edge.admin.application import Office, Readiness, admin_application, admin_protocol
+from sidecar.edge.admin.application import Office, admin_application, admin_protocol
 from sidecar.edge.admin.control import Control
+from sidecar.edge.admin.status import Readiness
 from sidecar.edge.outlets.telemetry import Telemetry
 from sidecar.edge.token import Tokens
 

@@ -8,6 +8,8 @@ import json
 import socket
 import threading
 import time
+from contextlib import AsyncExitStack
+from importlib import import_module
 from typing import get_args
 
 import aiohttp
@@ -133,12 +135,80 @@ async def test_what_outlasts_the_grace_is_cut(client, logging_):
             await under_way
 
 
+@pytest.fixture
+def held_back(monkeypatch):
+    """What the admin port takes is not there before this is set."""
+    let_go = threading.Event()
+
+    def import_late(name):
+        assert let_go.wait(5)
+        return import_module(name)
+
+    monkeypatch.setattr(module, "import_module", import_late)
+    yield let_go
+    let_go.set()
+
+
+def starting(logging_):
+    """A sidecar that is being started, and the address of its data port."""
+    address = closed_port()
+    sidecar = Sidecar(settings(listen=address), logging_)
+    return sidecar, asyncio.create_task(sidecar.__aenter__()), address
+
+
+async def answered(client, address):
+    """The status of a relayed request, as soon as somebody listens."""
+    async with asyncio.timeout(3):
+        while True:
+            try:
+                async with client.get(f"http://{address}/operator/api/status") as got:
+                    return got.status
+            except aiohttp.ClientConnectorError:
+                await asyncio.sleep(0.002)
+
+
+async def test_the_data_port_answers_before_the_admin_port_is_made(client, logging_, held_back, capfd):
+    sidecar, entering, address = starting(logging_)
+    assert await answered(client, address) == 502
+    sidecar.reload()
+    assert not entering.done()
+    held_back.set()
+    async with AsyncExitStack() as stack:
+        stack.push_async_exit(await entering)
+        assert await admin(client, sidecar, "/readyz") == (200, '{"status":"ok"}')
+        _, text = await admin(client, sidecar, "/metrics")
+        assert 'vx11_sidecar_relay_errors_total{error="connect"} 1.0' in text  # what came before is counted
+        await until(lambda: '"reloaded"' in capfd.readouterr().err)  # and what was asked for before is done
+
+
+async def test_an_admin_port_that_cannot_be_made_ends_the_start_with_clients_connected(client, logging_, monkeypatch):
+    before = standing()
+    failing = threading.Event()
+
+    def broken(name):
+        failing.wait(5)
+        raise ImportError(name)
+
+    monkeypatch.setattr(module, "import_module", broken)
+    _, entering, address = starting(logging_)
+    assert await answered(client, address) == 502
+    host, _, port = address.rpartition(":")
+    idle, writer = await asyncio.open_connection(host, int(port))
+    failing.set()
+    with pytest.raises(ImportError):
+        await entering
+    assert await asyncio.wait_for(idle.read(), 3) == b""
+    writer.close()
+    await client.close()
+    await nothing_left(before)
+
+
 async def nothing_left(before):
     """The tasks, threads and transports that were there before are all that is there now."""
     tasks, threads = before
     await until(lambda: asyncio.all_tasks() <= tasks)
     assert set(threading.enumerate()) <= threads | {
-        thread for thread in threading.enumerate() if thread.name.startswith("asyncio_")
+        thread for thread in threading.enumerate() if thread.name.startswith(("asyncio_", "uvloop_"))
     }
     gc.collect()  # a transport or socket that nobody closed says so when it goes, and warnings are errors
 

@@ -13,37 +13,36 @@ import asyncio
 import logging
 import re
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from functools import partial
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
 import orjson
-from aiohttp import HttpVersion11, web
+from aiohttp import web
+from aiohttp.http import HttpRequestParser, HttpVersion11
 
 from sidecar.edge.admin import openapi, static
 from sidecar.edge.admin.control import Control, Done, Order
 from sidecar.edge.admin.effective import effective
+from sidecar.edge.admin.status import Readiness
 from sidecar.edge.chat.reply import NAME
-from sidecar.edge.outlets.telemetry import Registry, exposition
+from sidecar.edge.outlets.telemetry import Registry
+from sidecar.edge.outlets.telemetry.exposition import exposition
+from sidecar.edge.settings import UnusableSettingsError
 from sidecar.edge.snapshot import InForce
 from sidecar.edge.token import Tokens
 from sidecar.wire.answer import CONTINUE
 
 logger = logging.getLogger(__name__)
 
+GRACE = 1.0  # seconds an order may still take when we end
 LINGERING = 1.0  # seconds that we still listen to a body nobody wants; aiohttp's ten would hold up our end
 LARGEST_ORDER = 64 * 1024  # bytes: an order has a handful of short fields
 
 _HOST = re.compile(r"(\[[^\]]*\]|[^:\[\]]*)(?::\d*)?")
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-class Readiness(NamedTuple):
-    """Why the sidecar is not ready (None: it is), and what else an operator should know."""
-
-    blocked_by: str | None
-    notes: tuple[str, ...] = ()
 
 
 class Office(NamedTuple):
@@ -63,6 +62,24 @@ class Office(NamedTuple):
     mutators: Callable[[], Tokens]
     exposed: bool
     usage: Callable[[], dict[str, object]] = dict
+
+
+async def admin_port(office: Office, stack: AsyncExitStack) -> Callable[[], asyncio.Protocol]:
+    """What a listening socket makes of each connection; ``stack`` takes it down. Raises UnusableSettingsError."""
+    _demand_strict_parser()
+    runner = web.AppRunner(admin_application(office), access_log=None, shutdown_timeout=GRACE)
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    return admin_protocol(runner)
+
+
+def _demand_strict_parser() -> None:
+    """Most of aiohttp's request-smuggling faults were in its pure-Python parser alone; nobody should serve with that one."""
+    if HttpRequestParser.__module__ == "aiohttp.http_parser":
+        raise UnusableSettingsError(
+            "aiohttp runs without its C parser (AIOHTTP_NO_EXTENSIONS is set, or the package was built without it): "
+            "install a wheel of aiohttp, or unset the variable"
+        )
 
 
 def admin_application(office: Office) -> web.Application:

@@ -9,13 +9,19 @@ from sidecar import __version__
 from sidecar.core.engine import Engine
 from sidecar.core.fact import BreakerMoved, CallEnded, ChatObserved
 from sidecar.edge.admin.advice import advice
-from sidecar.edge.admin.application import Readiness
 from sidecar.edge.admin.observed import Observed
 from sidecar.edge.data.port import DataPort
 from sidecar.edge.outlets.sink import Sink
 from sidecar.edge.settings import Address, Settings
 from sidecar.edge.snapshot import InForce
 from sidecar.edge.token import Open
+
+
+class Readiness(NamedTuple):
+    """Why the sidecar is not ready (None: it is), and what else an operator should know."""
+
+    blocked_by: str | None
+    notes: tuple[str, ...] = ()
 
 
 class Watched(NamedTuple):

@@ -9,7 +9,7 @@
     observed    chat under mode: shadow, and what the gateway makes of it
     shadow      what a candidate policy would have made of it
     process     build, event loop, lost lines
-    exposition  the answer to a scrape
+    exposition  the answer to a scrape; the admin port alone imports it
 
 Nothing a client sends ever becomes a label. A word that is in no closed set counts as ``other``.
 """
@@ -19,7 +19,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import partial
 
-from prometheus_client import CollectorRegistry, disable_created_metrics
+from prometheus_client.metrics import disable_created_metrics
+from prometheus_client.registry import CollectorRegistry
 
 from sidecar.core.comparison import Compared
 from sidecar.core.engine import Gauges
@@ -27,7 +28,6 @@ from sidecar.core.fact import ReloadEnded
 from sidecar.core.shadow import Beside
 from sidecar.edge.outlets.sink import Sink, together
 from sidecar.edge.outlets.telemetry.chat import OUTCOMES, ChatMetrics
-from sidecar.edge.outlets.telemetry.exposition import Registry, exposition
 from sidecar.edge.outlets.telemetry.family import PREFIX, TARGETS, Declared, Families
 from sidecar.edge.outlets.telemetry.ladder import LadderMetrics
 from sidecar.edge.outlets.telemetry.machines import MachineMetrics
@@ -37,7 +37,9 @@ from sidecar.edge.outlets.telemetry.process import ProcessMetrics
 from sidecar.edge.outlets.telemetry.relay import KINDS, RelayMetrics
 from sidecar.edge.outlets.telemetry.shadow import ShadowMetrics
 
-__all__ = ["OUTCOMES", "PREFIX", "TARGETS", "Declared", "Registry", "Telemetry", "exposition"]
+__all__ = ["OUTCOMES", "PREFIX", "TARGETS", "Declared", "Registry", "Telemetry"]
+
+Registry = CollectorRegistry
 
 
 class Telemetry(Sink):

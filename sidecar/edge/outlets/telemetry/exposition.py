@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
-from prometheus_client import CollectorRegistry
 from prometheus_client.aiohttp import make_aiohttp_handler
 from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import CollectorRegistry
 
-Registry = CollectorRegistry
 
-
-def exposition(registry: Registry) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+def exposition(registry: CollectorRegistry) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     """``GET /metrics``: the text format, or OpenMetrics, which alone has exemplars. What cannot be chosen by gets the text format."""
     scrape = make_aiohttp_handler(registry)
 
