@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 
+import pytest
 from kitchen import Peer, answering, http, until
 
 from sidecar.core.vocabulary import ErrorKind
@@ -146,4 +147,52 @@ async def test_connecting_that_outlasts_the_whole_time_is_a_timeout_and_one_that
         port = full.getsockname()[1]
         assert await ask(pool, port, within=0.05, connect=1.0) is ErrorKind.TIMEOUT
         assert await ask(pool, port, within=1.0, connect=0.05) is ErrorKind.CONNECT_TIMEOUT
+    pool.close()
+
+
+async def hang(peer, request, writer):
+    await peer.gone.wait()
+
+
+@pytest.mark.parametrize("order", [(0.05, 0.15, 0.1), (0.15, 0.1, 0.05), (0.1, 0.1, 0.1)])
+async def test_each_ask_ends_in_its_own_time_whichever_began_first(order):
+    pool, loop, ended = Pool(), asyncio.get_running_loop(), []
+
+    async def timed(port, within):
+        began = loop.time()
+        assert await ask(pool, port, within=within) is ErrorKind.TIMEOUT
+        ended.append((within, loop.time() - began))
+
+    async with Peer(hang) as peer:
+        await asyncio.gather(*(timed(peer.port, within) for within in order))
+        peer.gone.set()
+    assert [within for within, _ in ended] == sorted(order)
+    assert all(seconds > within - 0.005 for within, seconds in ended), (
+        "no sooner than its time, but for the clock's grain"
+    )
+    assert pool._alarm is None
+    assert not pool._busy
+    pool.close()
+
+
+async def test_an_ask_that_was_answered_leaves_a_timer_that_finds_nobody_and_is_the_last():
+    pool = Pool()
+    async with Peer(answering(ANSWER)) as peer:
+        await ask(pool, peer.port, within=0.05)
+        await ask(pool, peer.port, within=5.0)
+        assert pool._alarm is not None
+        await until(lambda: pool._alarm is None)
+        assert (await ask(pool, peer.port)).status == 200
+    pool.close()
+
+
+async def test_who_is_cancelled_is_watched_no_longer():
+    pool = Pool()
+    async with Peer(hang) as peer:
+        asked = asyncio.ensure_future(ask(pool, peer.port))
+        await until(lambda: peer.requests)
+        asked.cancel()
+        await asyncio.gather(asked, return_exceptions=True)
+        assert not pool._busy
+        peer.gone.set()
     pool.close()

@@ -7,6 +7,7 @@ chat's answer means is known from the whole of it alone. Nothing is ever sent tw
 from __future__ import annotations
 
 import asyncio
+from math import inf
 from typing import Protocol, cast
 
 from sidecar.core.value import Value
@@ -48,7 +49,7 @@ class Exchange(asyncio.Protocol):
     """Between requests ``_result`` is None: whatever comes then was not asked for, and ends the connection."""
 
     __slots__ = (
-        "_body", "_content", "_head", "_held", "_interim", "_method", "_pool", "_result", "_transport", "address", "since",
+        "_body", "_content", "_head", "_held", "_interim", "_method", "_pool", "_result", "_transport", "address", "since", "until",
     )  # fmt: skip
 
     def __init__(self, pool: Pool, address: tuple[str, int]) -> None:
@@ -58,6 +59,7 @@ class Exchange(asyncio.Protocol):
         self._body: Body | None = None
         self.address = address
         self.since = 0.0
+        self.until = inf
 
     # The asker's side.
 

@@ -32,6 +32,8 @@ class Pool:
         self._kept: dict[Address, list[Exchange]] = {}
         self._sweeping: asyncio.TimerHandle | None = None
         self._closing = False
+        self._busy: set[Exchange] = set()
+        self._alarm: asyncio.TimerHandle | None = None
 
     async def ask(self, address: Address, method: bytes, message: bytes, within: float, connect: float) -> Result:
         """Send a whole request; its answer, or why there is none ``within`` so many seconds. Raises CancelledError alone."""
@@ -43,15 +45,30 @@ class Pool:
             if isinstance(made, ErrorKind):
                 return made
             exchange = made
-        answer = exchange.ask(method, message)
-        late = loop.call_at(until, exchange.fail, ErrorKind.TIMEOUT)
+        self._watch(exchange, until)
         try:
-            return await answer
+            return await exchange.ask(method, message)
         except asyncio.CancelledError:
             exchange.fail(ErrorKind.TIMEOUT)  # nobody hears of it
             raise
         finally:
-            late.cancel()
+            self._busy.discard(exchange)
+
+    def _watch(self, exchange: Exchange, until: float) -> None:
+        """One timer for all that are asked, set for the first whose time is over: most have their answer long before."""
+        exchange.until = until
+        self._busy.add(exchange)
+        if self._alarm is None or until < self._alarm.when():
+            if self._alarm is not None:
+                self._alarm.cancel()
+            self._alarm = self.loop.call_at(until, self._ring, until)
+
+    def _ring(self, now: float) -> None:
+        for exchange in [exchange for exchange in self._busy if exchange.until <= now]:
+            self._busy.discard(exchange)
+            exchange.fail(ErrorKind.TIMEOUT)
+        first = min((exchange.until for exchange in self._busy), default=None)
+        self._alarm = None if first is None else self.loop.call_at(first, self._ring, first)
 
     def keep(self, exchange: Exchange) -> None:
         if self._closing:
