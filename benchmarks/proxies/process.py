@@ -15,6 +15,7 @@ from benchmarks.parts import ROOT, TOKEN
 
 TEMPLATES = ROOT / "benchmarks" / "peers"
 POLL = 0.002  # seconds between two tries
+_DROPPED = ("VX11_", "API_TOKEN", "PYTHONDONTWRITEBYTECODE")  # the last: what is installed has its byte code
 
 
 class NotStartedError(Exception):
@@ -51,7 +52,7 @@ def spawned(
     command: Sequence[str], core: int | None, log: Path, environ: Mapping[str, str] | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
     """From its start to its end; ``taskset`` becomes what it starts, so the process is the program itself."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("VX11_", "API_TOKEN"))}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(_DROPPED)}
     pinned = ["taskset", "-c", str(core)] if core is not None else []
     with log.open("ab") as said:
         process = subprocess.Popen(

@@ -12,7 +12,7 @@ from benchmarks.proxies import __main__ as command
 from benchmarks.proxies import install, latency, measure, peers
 from benchmarks.proxies.cores import Cores, shared_out
 from benchmarks.proxies.load import request
-from benchmarks.proxies.process import TEMPLATES, fill, last_words
+from benchmarks.proxies.process import TEMPLATES, fill, last_words, spawned
 from benchmarks.proxies.rounds import ROWS
 
 WORDS = ("LISTEN", "ADMIN", "GATEWAY", "SWITCH", "MADRE", "TOKEN", "DIRECTORY", "PROGRAM")
@@ -123,6 +123,13 @@ def test_last_words(tmp_path: Path) -> None:
     (tmp_path / "log").write_text("first\nlast\n")
     assert last_words(tmp_path / "log") == "last"
     assert last_words(tmp_path / "none") == "said nothing"
+
+
+def test_who_is_started_may_write_byte_code(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    with spawned(["env"], None, tmp_path / "log") as process:
+        assert process.wait(5) == 0
+    assert "PYTHONDONTWRITEBYTECODE" not in (tmp_path / "log").read_text()
 
 
 def test_a_process_and_its_children_are_counted() -> None:
