@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sidecar.core.engine import Plan
@@ -53,12 +54,13 @@ class Drive:
 
     async def _until_pause(self, step: Step) -> Backoff | Finish:
         """Perform steps up to the next one that waits for its own sake, or the last."""
-        while not isinstance(step, (Backoff, Finish)):
+        while True:
             if isinstance(step, Attempt):
                 step = await self._attempt(step)
-            else:
+            elif isinstance(step, Queue):
                 step = await self._queue(step)
-        return step
+            else:
+                return step
 
     async def _with_retries(self, first: Backoff) -> Backoff | Finish:
         """From the first backoff on: tenacity's first call is handed that backoff, waits it out, and calls again."""
@@ -88,15 +90,15 @@ class Drive:
         return self._plan.send(Answered(ended, asked.outcome))
 
     async def _queue(self, step: Queue) -> Step:
-        began = self._now()
-        granted = asyncio.Event()
-        step.ticket.wake = granted.set
+        """Until it is granted or time is over: the plan sees from the ticket which it was."""
+        began, loop = self._now(), asyncio.get_running_loop()
+        woken = loop.create_future()
+        step.ticket.wake = partial(_wake, woken)
+        late = loop.call_later(step.timeout, _wake, woken)
         try:
-            async with asyncio.timeout(step.timeout):
-                await granted.wait()
-        except TimeoutError:
-            pass  # the plan sees from the ticket whether it was granted
+            await woken
         finally:
+            late.cancel()
             self.waited += self._now() - began
         return self._plan.send(Woke(self._now()))
 
@@ -106,6 +108,11 @@ class Drive:
             await self._sleep(seconds)
         finally:
             self.waited += self._now() - began
+
+
+def _wake(woken: asyncio.Future[None]) -> None:
+    if not woken.done():
+        woken.set_result(None)
 
 
 def _is_backoff(step: Step) -> bool:
