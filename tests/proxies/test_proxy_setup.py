@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import platform
+import sys
 from pathlib import Path
 
 import pytest
@@ -92,31 +94,83 @@ def test_what_nobody_knows_is_refused(given: list[str], capsys: pytest.CaptureFi
 
 
 def test_who_cannot_be_had_is_left_out_with_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    def none() -> str:
+    def none(_: str) -> str:
         raise install.UnavailableError("not here")
 
-    some = [peer._replace(find=none if peer.name == "envoy" else lambda: "/bin/true") for peer in peers.PEERS]
+    some = [peer._replace(find=none if peer.name == "envoy" else lambda _: "/bin/true") for peer in peers.PEERS]
     monkeypatch.setattr(command, "PEERS", tuple(some))
-    found, notes = command.available(["sidecar", "envoy", "litellm"], litellm=False)
+    found, notes = command.available(["sidecar", "envoy", "litellm"], "python", litellm=False)
     assert [peer.name for peer, _ in found] == ["sidecar"]
     assert [note.partition(":")[0] for note in notes[:2]] == ["envoy", "litellm"]
     assert "Without nginx" in notes[2]
 
 
-def test_pip_that_fails_says_why(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(install, "ENVIRONMENT", tmp_path)
-    (tmp_path / "bin").mkdir()
-    (tmp_path / "bin" / "python").write_text("#!/bin/sh\necho 'ERROR: no such thing' >&2; exit 1\n")
-    (tmp_path / "bin" / "python").chmod(0o755)
+@pytest.fixture
+def environments(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Where environments are, with nothing in it."""
+    monkeypatch.setattr(install, "ENVIRONMENTS", tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def ran(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
+    """Commands that would have been run."""
+    commands: list[tuple[str, ...]] = []
+
+    def run(*command: str) -> None:
+        commands.append(command)
+        if "venv" in command:
+            Path(command[-1]).mkdir(exist_ok=True)
+
+    monkeypatch.setattr(install, "_run", run)
+    return commands
+
+
+def test_a_command_that_fails_says_why() -> None:
     with pytest.raises(install.UnavailableError, match="no such thing"):
-        install.from_packages("nothing", "nothing==1")
+        install._run("sh", "-c", "echo 'ERROR: no such thing' >&2; exit 1")
+    with pytest.raises(install.UnavailableError, match="could not be installed"):
+        install._run("/nowhere/python")
 
 
-def test_what_was_installed_before_is_taken_as_it_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(install, "ENVIRONMENT", tmp_path)
-    (tmp_path / "bin").mkdir()
-    (tmp_path / "bin" / "thing").touch()
-    assert install.from_packages("thing", "thing==1") == tmp_path / "bin" / "thing"
+def test_what_brings_no_program_is_left_out(environments: Path, ran: list[tuple[str, ...]]) -> None:
+    with pytest.raises(install.UnavailableError, match="brought no thing"):
+        install.from_packages("python", "thing", "thing==1")
+    assert ran[0][-1] == str(environments / "peers")
+    assert ran[1][-1] == "thing==1"
+
+
+def test_what_was_installed_before_is_taken_as_it_is_unless_the_interpreter_is_another(
+    environments: Path, ran: list[tuple[str, ...]]
+) -> None:
+    (environments / "peers" / "bin").mkdir(parents=True)
+    (environments / "peers" / "bin" / "thing").touch()
+    (environments / "peers" / "made-with").write_text("python")
+    assert install.from_packages("python", "thing", "thing==1") == environments / "peers" / "bin" / "thing"
+    assert not ran
+    install.from_packages("other", "thing", "thing==1")
+    assert ran[0][:3] == ("other", "-m", "venv")
+
+
+def test_a_release_is_installed_from_the_lock_and_anew_when_that_changes(
+    environments: Path, ran: list[tuple[str, ...]]
+) -> None:
+    for _ in range(2):
+        assert install.released("python") == environments / "released" / "bin" / "python"
+    assert [command[2] for command in ran] == ["venv", "pip"]
+    assert "--require-hashes" in ran[1]
+    (environments / "released" / "requirements.lock").write_text("another")
+    install.released("python")
+    assert [command[2] for command in ran] == ["venv", "pip", "pip"]
+
+
+def test_the_interpreter_is_the_systems_if_it_is_new_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(install, "SYSTEM", "/nowhere/python3")
+    assert install.interpreter() == sys.executable
+    assert install.described("/nowhere/python3") == "/nowhere/python3"
+    monkeypatch.setattr(install, "SYSTEM", sys.executable)
+    assert install.interpreter() == sys.executable
+    assert platform.python_version() in install.described(sys.executable)
 
 
 def test_last_words(tmp_path: Path) -> None:
