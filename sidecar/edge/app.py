@@ -206,7 +206,8 @@ class Sidecar:
         )
         stack.callback(relay.close)
         self._relay = relay
-        chats = Answering(kitchen, tasks.spawn)
+        chats = Answering(kitchen)
+        stack.push_async_callback(chats.close)
         # Two sidecars in a row are no loop, so each instance has a name of its own.
         pseudonym = f"{reply.NAME}-{secrets.token_hex(4)}".encode()
         self._engine = kitchen.engine

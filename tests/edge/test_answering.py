@@ -43,7 +43,7 @@ def open_chat():
     """Answers for a place; what is asked is a good chat with a good token unless told otherwise."""
 
     async def opened(place):
-        answering = Answering(place.kitchen, asyncio.get_running_loop().create_task)
+        answering = Answering(place.kitchen)
 
         async def post(body=None, *, token=TOKEN, data=None, headers=(), content_type="application/json", **moment):
             content = data if data is not None else json.dumps({"message": "hi", **(body or {})}).encode()
@@ -464,3 +464,21 @@ async def test_what_a_slow_body_took_is_no_longer_there_for_the_targets(open_cha
     assert (status, body["provider"]) == (200, "switch" if left else "local")
     (began,) = place.heard(CallBegan)
     assert began.patience == pytest.approx(left, abs=0.05)
+
+
+async def test_an_end_cancels_what_is_under_way_and_waits_for_it():
+    asked = asyncio.Event()
+
+    async def hang(step):
+        asked.set()
+        await asyncio.sleep(60)
+
+    place = Place(targets=Targets(switch=[hang]))
+    answering = Answering(place.kitchen)
+    body = json.dumps({"message": "hi"}).encode()
+    task = answering.begin(incoming(place, body, [("X-VX11-Token", TOKEN)]), print)
+    await asked.wait()
+    await answering.close()
+    assert task.cancelled()
+    assert only_fact(place).outcome == "client_gone"
+    await answering.close()

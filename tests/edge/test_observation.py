@@ -80,7 +80,7 @@ async def exchange(port, message: bytes) -> None:
 async def test_we_would_have_said_what_we_do_say(seed):
     place = Place(policy(**SAID))
     place.in_force.current = place.snapshot._replace(tokens=Tokens(["right"]))
-    answering = Answering(place.kitchen, asyncio.get_running_loop().create_task)
+    answering = Answering(place.kitchen)
     gateway = Gateway()
     rng = Random(seed)
     wire = [sent(rng) for _ in range(150)]

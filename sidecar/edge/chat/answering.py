@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from hashlib import blake2b
-from typing import Any
 
 from sidecar.core.fact import ChatRejected, ChatServed
 from sidecar.core.plan import Call, Scene
@@ -58,21 +57,30 @@ class _Served(Value):
 
 
 Done = Callable[[Reply], None]
-Spawn = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
 
 
 class Answering:
     """Answers chats. One for the life of the process."""
 
-    def __init__(self, kitchen: Kitchen, spawn: Spawn) -> None:
-        """``spawn`` owns the tasks it makes."""
+    def __init__(self, kitchen: Kitchen) -> None:
+        """Needs a running loop."""
         self._kitchen = kitchen
-        self._spawn = spawn
+        self._loop = asyncio.get_running_loop()
+        self._running: set[asyncio.Task[None]] = set()
         self._numbers: Iterator[int] = itertools.count(1)
 
     def begin(self, asked: Incoming, done: Done) -> asyncio.Task[None]:
         """Answer one chat; ``done`` gets the answer, unless the task is cancelled first, as it is to be when the client leaves."""
-        return self._spawn(self._answer(asked, done))
+        task = self._loop.create_task(self._answer(asked, done))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return task
+
+    async def close(self) -> None:
+        """Cancel whatever is left, and wait until it has ended."""
+        for task in self._running:
+            task.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
 
     async def _answer(self, asked: Incoming, done: Done) -> None:
         done(await self.answer(asked))

@@ -68,8 +68,10 @@ class Chatting(Connection):
         self.deadline = inf
         self._gathered = bytearray()
         terms = self._terms
-        told = asked.forwarded_for.removesuffix(b", ") if self._trusts(terms) else b""
-        peer = told.rpartition(b",")[2].strip(b" \t").decode("latin-1") or self._peer
+        peer = self._peer
+        if asked.forwarded_for and self._trusts(terms):
+            told = asked.forwarded_for.removesuffix(b", ").rpartition(b",")[2]
+            peer = told.strip(b" \t").decode("latin-1") or peer
         self._answering = terms.chats.begin(Incoming(asked, body, peer, self._began), self._chat_answered)
 
     def _chat_answered(self, said: Reply) -> None:
