@@ -25,9 +25,8 @@ def sparing() -> Iterator[None]:
     """Import within. What modules make stays for good: the garbage collector looks at it neither now nor later."""
     before = {name: os.environ.get(name) for name in _SPARED}
     os.environ.update(_SPARED)
-    mimetypes.inited = (
-        True  # aiohttp has a file server; nobody here has one, so the system's list of types is not read for it
-    )
+    # aiohttp has a file server. Nobody here has one, so the system's list of types is not read for it.
+    mimetypes.inited = True
     for name in _BARE:
         _strip(name)
     gc.disable()

@@ -7,7 +7,7 @@ that has been quiet longest is forgotten.
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import OrderedDict
 
 from sidecar.policy.units import Rate
 
@@ -15,17 +15,22 @@ from sidecar.policy.units import Rate
 class SlidingWindows:
     def __init__(self, max_keys: int) -> None:
         self.max_keys = max_keys
-        self._admitted: OrderedDict[bytes, deque[float]] = OrderedDict()
+        # Lists: most sessions have a chat or two, and a deque makes room for sixty-four.
+        self._admitted: OrderedDict[bytes, list[float]] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._admitted)
 
     def admit(self, now: float, key: bytes, rate: Rate) -> float | None:
         """None if the chat may pass (and is counted), else the seconds until one may."""
-        times = self._admitted.setdefault(key, deque())
-        self._admitted.move_to_end(key)
-        while times and times[0] <= now - rate.per:
-            times.popleft()
+        times = self._admitted.get(key)
+        if times is None:
+            times = self._admitted[key] = []
+        else:
+            self._admitted.move_to_end(key)
+        over = now - rate.per
+        while times and times[0] <= over:
+            del times[0]
         if len(times) >= rate.calls:
             # With a rate that a reload made smaller, more than one has to leave before there is room.
             return times[len(times) - rate.calls] + rate.per - now

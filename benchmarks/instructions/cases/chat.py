@@ -1,8 +1,4 @@
-"""A chat's JSON, both ways: read, built, read again.
-
-A whole chat through the door belongs here as ``chat.whole``: a case that is ``looped``, with ``transports`` at both ends and
-``sinks.everybody`` to take its facts.
-"""
+"""A chat's JSON, both ways: read, built, read again; and a chat as a whole."""
 
 from __future__ import annotations
 
@@ -12,6 +8,7 @@ from functools import partial
 import orjson
 
 from benchmarks.instructions.case import Case, Turn
+from benchmarks.instructions.cases import whole
 from benchmarks.instructions.facts import CORRELATION_ID
 from benchmarks.instructions.messages import QUESTION, SAID
 from sidecar.core.classify import Classifier, digest
@@ -59,4 +56,11 @@ CASES = (
     Case("chat.answer", "the answer to a chat is built", answer),
     Case("chat.payload", "what the switch is asked is built", payload),
     Case("chat.switch", "the switch's answer is read", switch),
+    Case("chat.whole", "a chat is answered by the switch, its facts thrown away", whole.told_nobody, looped=True),
+    Case(
+        "chat.whole-told",
+        "a chat is answered by the switch, its facts told to everybody",
+        whole.told_everybody,
+        looped=True,
+    ),
 )

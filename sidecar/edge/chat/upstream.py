@@ -45,9 +45,9 @@ class _Way(NamedTuple):
 class Upstream:
     """The client side towards switch and madre: one pool, for the life of the process."""
 
-    def __init__(self) -> None:
+    def __init__(self, pool: Pool | None = None) -> None:
         """Needs a running loop."""
-        self._pool = Pool()
+        self._pool = pool or Pool()
         self._ways: dict[Destination, _Way] = {}
 
     def close(self) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from sidecar.core import fact as facts
 from sidecar.edge.outlets.telemetry.family import OTHER, Families
+from sidecar.edge.outlets.telemetry.tally import Count
 from sidecar.policy.objectives import CHAT_EDGES
 from sidecar.wire.inventory import ROUTES
 
@@ -63,6 +64,7 @@ class RelayMetrics:
             "Bytes relayed in each direction, heads, bodies and tunnels; of a long stream they are added when it ends",
             direction=("to_gateway", "to_client"),
         )
+        self._ended: dict[tuple[str, str, int], Count] = {}  # those of ``_requests``, by what a fact says
         self._to_gateway, self._to_client = bytes_["to_gateway",], bytes_["to_client",]
         self._refused = families.counters(
             "messages_refused_total",
@@ -98,16 +100,25 @@ class RelayMetrics:
         }
 
     def _relay_ended(self, fact: facts.RelayEnded) -> None:
-        status = f"{fact.status // 100}xx" if fact.status else "none"
-        method = fact.method if fact.method in METHODS else "OTHER"
-        self._requests[fact.kind, method, status].inc()
+        key = (fact.kind, fact.method, fact.status // 100 if fact.status else 0)
+        ended = self._ended.get(key)
+        if ended is None:
+            ended = self._child(*key)
+        ended.value += 1
         if fact.kind == "http":
             self._seconds.observe(fact.seconds)
-        self._to_gateway.inc(fact.sent)
-        self._to_client.inc(fact.received)
+        self._to_gateway.value += fact.sent
+        self._to_client.value += fact.received
         if fact.error is not None:
             self._errors[fact.error,].inc()
         self._used[fact.template,].inc()
+
+    def _child(self, kind: str, method: str, hundreds: int) -> Count:
+        known = method if method in METHODS else "OTHER"
+        child = self._requests[kind, known, f"{hundreds}xx" if hundreds else "none"]
+        if known == method:  # a word that nobody knows costs a name, never memory
+            self._ended[kind, method, hundreds] = child
+        return child
 
     def _chat_ended(self, fact: facts.ChatServed | facts.ChatRejected) -> None:
         self._used[fact.template,].inc()
