@@ -196,3 +196,20 @@ async def test_who_is_cancelled_is_watched_no_longer():
         assert not pool._busy
         peer.gone.set()
     pool.close()
+
+
+async def test_a_connection_that_ended_before_anything_was_sent_is_a_reset_at_once(monkeypatch):
+    pool = Pool()
+    real = pool._connect
+
+    async def too_late(*args):
+        exchange = await real(*args)
+        exchange._transport.abort()
+        await asyncio.sleep(0.01)  # its end has been told by then
+        return exchange
+
+    monkeypatch.setattr(pool, "_connect", too_late)
+    async with Peer(hang) as peer, asyncio.timeout(2):
+        assert await ask(pool, peer.port) is ErrorKind.RESET
+    assert not pool._busy
+    pool.close()

@@ -44,6 +44,8 @@ class Pool:
             made = await self._connect(address, within, connect)
             if isinstance(made, ErrorKind):
                 return made
+            if not made.usable:  # it came about and ended within one turn of the loop
+                return ErrorKind.RESET
             exchange = made
         self._watch(exchange, until)
         try:
