@@ -284,10 +284,10 @@ async def recorded(directory: Path, rounds: int, seed: int, monkeypatch: pytest.
     facts: list[Fact] = []
 
     class Overheard(Journal):
-        def __call__(self, fact: Fact) -> None:
-            if isinstance(fact, DECIDED):
-                facts.append(fact)
-            super().__call__(fact)
+        def __init__(self, *given: Any, **named: Any) -> None:
+            super().__init__(*given, **named)
+            noted = self.takes
+            self.takes = {kind: (facts.append, *noted.get(kind, ())) for kind in {*DECIDED, *noted}}
 
     monkeypatch.setattr(app_module, "Journal", Overheard)
     luck = random.Random(seed)
