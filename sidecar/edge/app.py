@@ -5,7 +5,7 @@
     admin port  metrics, health, state: its rooms are imported when the data port listens already
     facts       engine and edge -> journal, metrics, log, status
 
-The only place where tasks are created, and the only place that knows all rooms.
+The only place that knows all rooms, and where tasks are created; those of chats belong to the answerer, which ends with everything else.
 """
 
 from __future__ import annotations

@@ -197,3 +197,10 @@ class Chunked:
         name = match[1].lower()
         if name not in NOT_IN_TRAILERS and name not in self._drop and not name.startswith(b"x-forwarded-"):
             self._trailers.append(match[0])
+
+
+def reader(framing: int, length: int, *, bare: bool = False, drop: Collection[bytes] = ()) -> Body:
+    """Reads a body that is framed so; ``length`` counts where it is known. ``bare`` and ``drop`` are for chunks."""
+    if framing == BY_CHUNKS:
+        return Chunked(bare=bare, drop=drop)
+    return UntilClose() if framing == UNTIL_CLOSE else Length(length)

@@ -40,6 +40,11 @@ class Response(Struct, frozen=True, gc=False):
     stream: bool
 
 
+def begins(data: bytes) -> bool:
+    """Whether a head may begin like this."""
+    return data[:7] == b"HTTP/1."[: len(data)]
+
+
 def read(raw: bytes, method: bytes, rules: Rules) -> Response | Refused:
     """Judge one head: ``raw`` ends with the empty line; ``method`` is the request's."""
     line = LINE.match(raw)

@@ -6,7 +6,8 @@ import asyncio
 import socket
 import struct
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
 
@@ -178,6 +179,18 @@ def reset(writer: asyncio.StreamWriter) -> None:
     """Lingering for zero seconds makes the kernel say RST instead of FIN."""
     writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     writer.transport.abort()
+
+
+@contextmanager
+def full() -> Iterator[int]:
+    """A port where connections do not come about: the backlog of 0 holds one, or two, and these are there; then SYNs are dropped."""
+    with socket.socket() as listening, socket.socket() as first, socket.socket() as second:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(0)
+        for filler in (first, second):
+            filler.settimeout(0)
+            filler.connect_ex(listening.getsockname())
+        yield listening.getsockname()[1]
 
 
 def http(body: bytes, status: str = "200 OK", *fields: str) -> bytes:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 
 import pytest
-from kitchen import Peer, answering, http, until
+from kitchen import Peer, answering, full, http, until
 
 from sidecar.core.vocabulary import ErrorKind
 from sidecar.edge.chat import pool as module
@@ -138,13 +137,7 @@ async def test_a_name_is_resolved_for_each_new_connection(monkeypatch):
 
 async def test_connecting_that_outlasts_the_whole_time_is_a_timeout_and_one_that_outlasts_its_own_a_connect_timeout():
     pool = Pool()
-    with socket.socket() as full, socket.socket() as first, socket.socket() as second:
-        full.bind(("127.0.0.1", 0))
-        full.listen(0)
-        for filler in (first, second):  # the backlog of 0 holds one, or two: then SYNs are dropped
-            filler.settimeout(0)
-            filler.connect_ex(full.getsockname())
-        port = full.getsockname()[1]
+    with full() as port:
         assert await ask(pool, port, within=0.05, connect=1.0) is ErrorKind.TIMEOUT
         assert await ask(pool, port, within=1.0, connect=0.05) is ErrorKind.CONNECT_TIMEOUT
     pool.close()

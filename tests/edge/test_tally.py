@@ -18,34 +18,33 @@ def told(registry):
     return [line for line in generate_latest(registry).splitlines() if b"_created" not in line]
 
 
+def both(family, known, theirs, added, add):
+    """What is told when ``add`` has added the same to each kind of our family and of the library's."""
+    ours = CollectorRegistry()
+    ours.register(family)
+    children = {kind: (family.labels(kind), known.labels(kind)) for kind in "ab"}
+    for kind, value in added:
+        for child in children[kind]:
+            add(child, value)
+    return told(ours), told(theirs)
+
+
 @given(AMOUNTS)
 def test_counts_are_told_as_the_library_tells_its_own(amounts):
-    ours, theirs = CollectorRegistry(), CollectorRegistry()
-    family = Counts("x_total", "what it is", ("kind",))
-    ours.register(family)
+    theirs = CollectorRegistry()
     known = Counter("x_total", "what it is", ("kind",), registry=theirs)
-    children = {kind: family.labels(kind) for kind in "ab"}
-    for kind in "ab":
-        known.labels(kind)
-    for kind, amount in amounts:
-        children[kind].inc(amount)
-        known.labels(kind).inc(amount)
-    assert told(ours) == told(theirs)
+    family = Counts("x_total", "what it is", ("kind",))
+    ours, wanted = both(family, known, theirs, amounts, lambda child, amount: child.inc(amount))
+    assert ours == wanted
 
 
 @given(VALUES)
 def test_spreads_are_told_as_the_library_tells_its_own_edges_included(values):
-    ours, theirs = CollectorRegistry(), CollectorRegistry()
-    family = Spreads("x_seconds", "what it is", ("kind",), EDGES)
-    ours.register(family)
+    theirs = CollectorRegistry()
     known = Histogram("x_seconds", "what it is", ("kind",), buckets=EDGES, registry=theirs)
-    children = {kind: family.labels(kind) for kind in "ab"}
-    for kind in "ab":
-        known.labels(kind)
-    for kind, value in values:
-        children[kind].observe(value)
-        known.labels(kind).observe(value)
-    assert told(ours) == told(theirs)
+    family = Spreads("x_seconds", "what it is", ("kind",), EDGES)
+    ours, wanted = both(family, known, theirs, values, lambda child, value: child.observe(value))
+    assert ours == wanted
 
 
 def test_the_last_exemplar_of_each_bucket_is_kept():

@@ -8,7 +8,7 @@ import json
 import socket
 
 import pytest
-from kitchen import Peer, answering, http, reset, until
+from kitchen import Peer, answering, full, http, reset, until
 
 from sidecar.core.classify import Classifier
 from sidecar.core.vocabulary import Attempt, Binding, ErrorKind, Outcome
@@ -179,13 +179,8 @@ async def test_a_name_that_does_not_resolve_is_told_as_such(upstream, host):
 
 
 async def test_a_connection_that_does_not_come_about_is_a_connect_timeout(upstream):
-    with socket.socket() as full, socket.socket() as first, socket.socket() as second:
-        full.bind(("127.0.0.1", 0))
-        full.listen(0)
-        for filler in (first, second):  # the backlog of 0 holds one, or two: then SYNs are dropped
-            filler.settimeout(0)
-            filler.connect_ex(full.getsockname())
-        asked = await ask(upstream, f"http://127.0.0.1:{full.getsockname()[1]}", connect=0.05)
+    with full() as port:
+        asked = await ask(upstream, f"http://127.0.0.1:{port}", connect=0.05)
     assert asked == (Outcome(error=ErrorKind.CONNECT_TIMEOUT), None)
 
 

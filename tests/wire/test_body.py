@@ -6,7 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.wire.body import LONGEST_LINE, Body, Chunked, Length, UntilClose
+from sidecar.wire.body import (
+    BY_CHUNKS,
+    BY_LENGTH,
+    LONGEST_LINE,
+    NOTHING,
+    UNTIL_CLOSE,
+    Body,
+    Chunked,
+    Length,
+    UntilClose,
+    reader,
+)
 
 
 def fed(body: Body, data: bytes, cuts: list[int] | None = None) -> bytes:
@@ -128,3 +139,21 @@ def test_until_close():
     body = UntilClose()
     assert body.feed(b"any") == b"any"
     assert not body.done
+
+
+@pytest.mark.parametrize(
+    ("framing", "length", "data", "passed", "rest"),
+    [
+        (NOTHING, 0, b"next", b"", b"next"),
+        (BY_LENGTH, 4, b"bodynext", b"body", b"next"),
+        (BY_CHUNKS, -1, b"4\r\nbody\r\n0\r\n\r\nnext", b"body", b"next"),
+    ],
+)
+def test_a_framing_has_its_reader(framing, length, data, passed, rest):
+    body = reader(framing, length, bare=True)
+    assert (body.feed(data), body.done, body.rest) == (passed, True, rest)
+
+
+def test_what_ends_with_the_connection_is_never_done():
+    body = reader(UNTIL_CLOSE, -1)
+    assert (body.feed(b"body"), body.done, body.rest) == (b"body", False, b"")

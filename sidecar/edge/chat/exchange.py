@@ -13,7 +13,7 @@ from typing import Protocol, cast
 from sidecar.core.value import Value
 from sidecar.core.vocabulary import ErrorKind
 from sidecar.wire import response
-from sidecar.wire.body import BY_CHUNKS, BY_LENGTH, NOTHING, Body, Chunked, Length, UntilClose
+from sidecar.wire.body import BY_LENGTH, NOTHING, Body, UntilClose, reader
 from sidecar.wire.head import Refused
 from sidecar.wire.heads import Heads
 
@@ -120,7 +120,7 @@ class Exchange(asyncio.Protocol):
             end = data.find(b"\r\n\r\n") + 4
             if end < 4 or end > LONGEST_HEAD:
                 self._held = data
-                if len(data) > LONGEST_HEAD or data[:7] != b"HTTP/1."[: len(data)]:
+                if len(data) > LONGEST_HEAD or not response.begins(data):
                     self.fail(ErrorKind.PROTOCOL)
                 return
             head = self._pool.heads.response(data[:end], self._method)
@@ -138,10 +138,7 @@ class Exchange(asyncio.Protocol):
         if head.framing == NOTHING or (head.framing == BY_LENGTH and len(data) == head.length):
             self._done(b"" if head.framing == NOTHING else data, spoiled=len(data) > head.length)
             return
-        if head.framing == BY_LENGTH:
-            self._body = Length(head.length)
-        else:
-            self._body = Chunked(bare=True) if head.framing == BY_CHUNKS else UntilClose()
+        self._body = reader(head.framing, head.length, bare=True)
         if data:
             self._take(self._body, data)
 

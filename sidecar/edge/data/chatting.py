@@ -12,7 +12,7 @@ from sidecar.edge.data.connection import CHAT, COLLECT, Connection, Port
 from sidecar.edge.data.service import Terms
 from sidecar.wire import request
 from sidecar.wire.answer import CONTINUE, answer
-from sidecar.wire.body import BY_CHUNKS, Chunked, Length
+from sidecar.wire.body import BY_CHUNKS, reader
 from sidecar.wire.inventory import usage
 
 
@@ -40,7 +40,7 @@ class Chatting(Connection):
             self._count_chat()
             self._gathered = bytearray()
             self.deadline = self._began + terms.body_timeout
-            self._body = Chunked(bare=True) if asked.framing == BY_CHUNKS else Length(asked.length)
+            self._body = reader(asked.framing, asked.length, bare=True)
             data, self._ahead = self._ahead, b""
             self._line.release()
             if asked.expects and not data:

@@ -17,7 +17,7 @@ from sidecar.edge.data.exchange import Way
 from sidecar.edge.data.service import Terms
 from sidecar.edge.data.tunnel import Tunnel
 from sidecar.wire import head, request
-from sidecar.wire.body import BY_CHUNKS, BY_LENGTH, NOTHING, Chunked, Length
+from sidecar.wire.body import BY_CHUNKS, NOTHING, reader
 from sidecar.wire.inventory import usage
 
 
@@ -155,7 +155,7 @@ class Door(Chatting):
             return
         self.state = BODY
         self.complete = False
-        self._body = Length(asked.length) if asked.framing == BY_LENGTH else Chunked(drop=(terms.rules.token,))
+        self._body = reader(asked.framing, asked.length, drop=(terms.rules.token,))
         self._due = inf
         self._watch(self._began, terms.look_every)
         data, self._ahead = self._ahead, b""

@@ -14,7 +14,7 @@ from typing import cast
 from sidecar.edge.data.delivery import acknowledged
 from sidecar.edge.data.exchange import BODY, HEAD, IDLE, OVER, SWITCHING, TUNNEL, Client, Exchange
 from sidecar.wire import response
-from sidecar.wire.body import BY_CHUNKS, BY_LENGTH, Body, Chunked, Length, UntilClose
+from sidecar.wire.body import BY_CHUNKS, UntilClose, reader
 from sidecar.wire.head import Refused
 
 LONGEST_HEAD = 262_144
@@ -103,7 +103,7 @@ class Leg(Exchange):
                 self._held = data
                 if len(data) > LONGEST_HEAD:
                     self.fail(502, "protocol", "http_response_header_section_size")
-                elif data[:7] != b"HTTP/1."[: len(data)]:
+                elif not response.begins(data):
                     self.fail(502, "protocol", "http_protocol_error")
                 return
             head = self._heads.response(data[:end], self._request.method)
@@ -162,7 +162,7 @@ class Leg(Exchange):
             self._write(client, out + data[:length])
             self._done(close=close, spoiled=length < len(data))
             return
-        self._body = _reader(head, bare=not minor)
+        self._body = reader(head.framing, length, bare=not minor)
         self._close_after = close
         self._pass(client, out, data)
 
@@ -202,9 +202,3 @@ class Leg(Exchange):
         else:
             self._stop()
         client.answered(close=close)
-
-
-def _reader(head: response.Response, *, bare: bool) -> Body:
-    if head.framing == BY_LENGTH:
-        return Length(head.length)
-    return Chunked(bare=bare) if head.framing == BY_CHUNKS else UntilClose()

@@ -14,7 +14,7 @@ from sidecar.core.fact import ChatObserved, Emit, Gave, Would
 from sidecar.core.rate import SlidingWindows
 from sidecar.edge.chat.observation import SUCCESS, Guard, gave
 from sidecar.wire import response
-from sidecar.wire.body import BY_CHUNKS, BY_LENGTH, UNTIL_CLOSE, Body, Chunked, Length, UntilClose
+from sidecar.wire.body import Body, reader
 from sidecar.wire.head import Refused
 from sidecar.wire.heads import Heads
 from sidecar.wire.request import Request
@@ -90,7 +90,7 @@ class Witness:
             self._came.content = _Copy(None, MOST_READ)
         self._would = by.guard.of_head(request, self._route)
         if self._would is None and self._copied:
-            self._sent = _Copy(_sent_body(request), by.guard.policy.guards.max_body)
+            self._sent = _Copy(reader(request.framing, request.length, bare=True), by.guard.policy.guards.max_body)
 
     def _judge(self, data: bytes) -> None:
         copy = self._sent
@@ -168,19 +168,5 @@ class _Answer:
             if head.status // 100 != SUCCESS or CODED.search(data, 0, end):
                 self.content = None
             elif self.content is not None:
-                self.content.body = _came_body(head)
+                self.content.body = reader(head.framing, head.length, bare=True)
         return data[end:]
-
-
-def _sent_body(request: Request) -> Body | None:
-    if request.framing == BY_CHUNKS:
-        return Chunked(bare=True)
-    return Length(request.length) if request.framing == BY_LENGTH else None
-
-
-def _came_body(head: response.Response) -> Body | None:
-    if head.framing == BY_CHUNKS:
-        return Chunked(bare=True)
-    if head.framing == BY_LENGTH:
-        return Length(head.length)
-    return UntilClose() if head.framing == UNTIL_CLOSE else None

@@ -88,7 +88,7 @@ class ChatMetrics:
             self._fallbacks[fact.first_reason,].inc()
         if not fact.finish.abandoned and fact.finish.degraded != self._since.on:
             self._degraded.set(fact.finish.degraded)
-            self._since.turn(on=fact.finish.degraded)
+            self._since.turn()
 
 
 class _Degraded(Collector):
@@ -108,10 +108,11 @@ class _Degraded(Collector):
     def on(self) -> bool:
         return self._since is not None
 
-    def turn(self, *, on: bool) -> None:
-        if on and self._since is None:
+    def turn(self) -> None:
+        """From well to degraded, or back."""
+        if self._since is None:
             self._since = self._now()
-        elif not on and self._since is not None:
+        else:
             self._before += self._now() - self._since
             self._since = None
 
