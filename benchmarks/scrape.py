@@ -19,7 +19,7 @@ from sidecar.core.fact import ChatServed
 from sidecar.edge.outlets.telemetry import OUTCOMES, Telemetry
 from sidecar.policy.model import Policy
 
-MOST_LINES = 1000
+MOST_LINES = 1200
 FORMATS: dict[str, Callable[[CollectorRegistry], bytes]] = {
     "text": generate_latest,
     "OpenMetrics": generate_openmetrics,

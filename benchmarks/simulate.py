@@ -12,7 +12,7 @@ from typing import Any
 from benchmarks.parts import table
 from sidecar.core.engine import Engine
 from sidecar.core.fact import Fact
-from sidecar.core.plan import Call
+from sidecar.core.scene import Call
 from sidecar.core.vocabulary import ErrorKind, Outcome
 from sidecar.policy.model import Policy
 from sidecar.replay.figures.summary import Summary

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.parts import TOKEN, running, table
+from benchmarks.proxies.process import free_port
 from tests.corpus.judge import Case, cases, section
 from tests.corpus.lanes import Lane, over, recording
 
@@ -158,13 +159,6 @@ def await_port(process: subprocess.Popen[bytes], port: int, within: float = 10.0
             return
         time.sleep(0.02)
     raise SystemExit(f"did not start: {process.args}")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        number: int = probe.getsockname()[1]
-        return number
 
 
 # -- figures ------------------------------------------------------------------------------------------------------------

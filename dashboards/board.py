@@ -71,7 +71,8 @@ def _window() -> IntervalVariable:
 def _annotations(*, trips: bool) -> list[Any]:
     """Moments, not periods: each marks what was not so one step before, so that a long outage is one line and no red wash.
 
-    A probe that fails opens a breaker again and is no trip: the timeline of the breakers shows it.
+    A probe that fails opens a breaker again and is no trip: the timeline of the breakers shows it. Chaos alone is a period, because whoever
+    looks at any graph in the middle of it must not take for trouble what is done on purpose.
     """
     reloads = _more("policy_reloads_total", "instance, result", 'result!="unchanged"')
     opened = _more("breaker_transitions_total", "instance, target", 'to="open"', 'reason!="probe_failed"')
@@ -80,6 +81,9 @@ def _annotations(*, trips: bool) -> list[Any]:
         _annotation("Policy reloads", "blue", reloads, "Policy reload: {{result}}", "{{instance}}"),
         _annotation(
             "Overrides", "purple", f"{held} > 0 unless {held} offset {STEP} > 0", "Override: {{kind}}", "{{instance}}"
+        ),
+        _annotation(
+            "Chaos", "orange", f"{metric('chaos_active')} > 0", "CHAOS: attempts are broken on purpose", "{{instance}}"
         ),
     ]
     trip = _annotation("Breaker trips", "red", opened, "{{target}}: breaker opened", "{{instance}}")

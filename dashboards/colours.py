@@ -13,6 +13,7 @@ OUTCOMES = {
     "fallback": "yellow",
     "local": "orange",
     "failed": "red",
+    "replayed": "blue",
     "rejected": "purple",
     "client_gone": NEUTRAL,
 }
@@ -32,11 +33,21 @@ MOVES = {  # of a breaker, by state moved to and cause
     "open: probe_failed": "orange",
     "half_open: timer": "yellow",
     "half_open: window_opened": "yellow",
+    "half_open: health": "yellow",
     "half_open: override_ended": "yellow",
     "closed: recovered": "green",
     "closed: override_ended": "green",
     "forced_open: override": "dark-red",
     "forced_closed: override": "blue",
+}
+LIMITS = {  # of a limiter, by cause
+    "room": "green",
+    "latency": "yellow",
+    "timeout": "red",
+    "unmeasured": "blue",
+    "slow_start": "purple",
+    "policy": "text",
+    "drops": "dark-red",
 }
 RESULTS = {
     "success": "green",
@@ -56,6 +67,7 @@ RESULTS = {
     "caller_error": "blue",
     "ignored": NEUTRAL,
     "client_gone": "#606060",
+    "lost_race": "super-light-blue",
 }
 REASONS = {
     "open": "red",
@@ -64,10 +76,12 @@ REASONS = {
     "budget": "light-orange",
     "limited": "yellow",
     "dormant": "blue",
+    "unhealthy": "semi-dark-red",
     "off": "light-blue",
     "misconfigured": "purple",
     "caller_error": NEUTRAL,
     "waiting": "light-yellow",
+    "affinity": "super-light-blue",
 }
 RETRIED = {  # what had failed: kinds of error as in RESULTS, and statuses
     **{kind: RESULTS[kind] for kind in ("connect", "dns", "connect-timeout", "timeout", "reset", "truncated")},
@@ -76,7 +90,23 @@ RETRIED = {  # what had failed: kinds of error as in RESULTS, and statuses
     **dict.fromkeys(("500", "502", "503", "504"), "red"),
     "other": NEUTRAL,
 }
+HEALTH = {  # the numbers stand for states in timelines
+    "up": (1, "green"),
+    "unknown": (2, NEUTRAL),
+    "down": (3, "red"),
+}
+PROBES = {  # by result: kinds of error as in RESULTS
+    "2xx": "green",
+    "5xx": "dark-red",
+    **{kind: RESULTS[kind] for kind in ("connect", "dns", "connect-timeout", "timeout", "reset", "truncated")},
+    **{kind: RESULTS[kind] for kind in ("protocol", "too-large")},
+    "busy": "light-blue",
+    "dormant": "blue",
+    "other": NEUTRAL,
+}
 DENIED = {"attempts": "orange", "effects": "purple", "open": "red", "deadline": "yellow", "budget": "blue"}
+HEDGES = {"first": "yellow", "hedge": "green", "none": "red", "left": NEUTRAL}
+HEDGES_DENIED = {"open": "red", "deadline": "yellow", "load": "orange", "limited": "purple", "budget": "blue"}
 MISCONFIGURED = {  # a token, another service, or what it sent
     **dict.fromkeys(("401", "403"), "purple"),
     **dict.fromkeys(("404", "405", "415", "422"), "orange"),
@@ -88,6 +118,7 @@ REJECTED = {  # chats, by status
     "401": "purple",
     "403": "dark-purple",
     "408": "light-yellow",
+    "409": "light-blue",
     "413": "blue",
     "422": NEUTRAL,
     "429": "orange",
@@ -145,6 +176,7 @@ UNDECIDED = {
     "other_request": "purple",
     "unread": "light-purple",
     "connecting": "blue",
+    "hedged": "super-light-blue",
     "crowded": "red",
 }
 OBSERVED = {  # what the gateway gave
@@ -166,8 +198,25 @@ WOULD = {  # what we would have said to what was relayed
     "target": "red",
     "undecided": "#606060",
 }
+KEYS = {  # Idempotency-Keys, by what became of them
+    "claimed": "green",
+    "kept": "light-green",
+    "replayed": "blue",
+    "running": "light-blue",
+    "freed": NEUTRAL,
+    "evicted": "orange",
+    "full": "dark-orange",
+    "repeated": "yellow",
+    "mismatch": "red",
+    "invalid": "purple",
+}
+KEYS_HELD = {"running": "light-blue", "kept": "light-green"}
+STORE = {"off": NEUTRAL, "up": GOOD, "away": BAD}  # in which replicas count together
+TOLD = {"answered": "green", "late": "yellow", "away": "orange"}
+LOST = {"connect": "red", "timeout": "dark-yellow", "auth": "purple", "refused": "dark-red"}
 RELOADS = {"changed": "green", "unchanged": NEUTRAL, "failed": "red"}
-OVERRIDES = {"forced_open": "dark-red", "forced_closed": "blue", "off": "light-blue"}
+OVERRIDES = {"forced_open": "dark-red", "forced_closed": "blue", "off": "light-blue", "chaos": "orange"}
+FAULTS = {"delay": "yellow", "abort": "red", "body": "purple", "cut": "orange"}  # that are injected
 
 
 def by_target(meaning: Mapping[str, str], between: str = ": ") -> dict[str, str]:
@@ -182,3 +231,8 @@ def _lighter(colour: str) -> str:
     hue = colour.rpartition("-")[2]
     place = _HUES.index(colour.removesuffix(hue))
     return _HUES[min(place + 2, len(_HUES) - 1)] + hue
+
+
+def bounds(word: str) -> dict[str, str]:
+    """Dashed, in the colour of the target they are of."""
+    return {f"{target} {word}": colour for target, colour in TARGETS.items()}

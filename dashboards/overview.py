@@ -246,13 +246,14 @@ def _policy() -> object:
 def _overrides() -> object:
     text = (
         "Targets that an operator holds by hand: forced_open refuses, forced_closed lets everybody pass, off is not "
-        "asked. Each ends by its own time; GET /state says who set it and why."
+        "asked. Each ends by its own time; GET /state says who set it and why. chaos counts the sidecars that break attempts on purpose."
     )
     return figure(
         "Overrides",
         text,
         "short",
         Query(f"{total(metric('override_active'), 'kind')} > 0", "{{kind}}", instant=True),
+        Query(f"{total(metric('chaos_active'))} > 0", "chaos", instant=True),
         empty="none active",
         colours=OVERRIDES,
         height=7,

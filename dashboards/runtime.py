@@ -20,7 +20,7 @@ from dashboards.colours import (
 from dashboards.expressions import counted, counted_if_seen, increase, metric, quantile, rate, rate_if_seen, total
 from dashboards.panels import Query, bars, figure, listing, series, shares
 
-_EACH = "{{instance}}"
+_EACH = "{{instance}} {{worker}}"  # the second where one instance has several
 
 
 def made() -> str:
@@ -36,6 +36,7 @@ def made() -> str:
         _collector(),
         _freed(),
         _losses(),
+        _restarts(),
         "Connections and load",
         _connections(),
         _inflight(),
@@ -130,7 +131,7 @@ def _stalls() -> object:
         "Ticks of the loop that came more than 250 ms late: moments in which nobody was served. Any that repeat: "
         "look at CPU, then at what else runs on the machine."
     )
-    query = Query(counted("event_loop_stalls_total", by="instance"), _EACH)
+    query = Query(counted("event_loop_stalls_total", by="instance, worker"), _EACH)
     return bars("Event loop stalls", text, query, empty="no sidecar is scraped", shades="orange")
 
 
@@ -174,6 +175,16 @@ def _losses() -> object:
         empty="no sidecar is scraped",
         colours={name.replace("_", " "): colour for name, colour in lost.items()},
     )
+
+
+def _restarts() -> object:
+    text = (
+        "Workers that ended and were started again, where one port has several. Any that repeat: the log's line "
+        "worker_ended has the exit code. Of one process alone there is nothing here."
+    )
+    query = Query(counted("worker_restarts_total", by="instance, worker"), _EACH)
+    empty = "no worker was started again"
+    return bars("Workers started again", text, query, empty=empty, width=24, height=5, shades="red")
 
 
 def _connections() -> object:

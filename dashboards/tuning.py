@@ -2,8 +2,21 @@
 
 from __future__ import annotations
 
+from dashboards import limits, repetitions, shared
 from dashboards.board import board
-from dashboards.colours import BAD, COMPARED, ENDED, GOOD, PERCENTILES, REJECTED, STATES, TARGETS, UNDECIDED, WARN
+from dashboards.colours import (
+    BAD,
+    COMPARED,
+    ENDED,
+    GOOD,
+    PERCENTILES,
+    REJECTED,
+    STATES,
+    TARGETS,
+    UNDECIDED,
+    WARN,
+    bounds,
+)
 from dashboards.expressions import ANSWERED, counted, counted_if_seen, limit, metric, quantile, rate, total, worst
 from dashboards.panels import Query, bars, listing, series, shares, timeline
 
@@ -18,9 +31,7 @@ def made() -> str:
         _window("slow", "slow_rate", "Slow-call rate", "Trips by slow_rate"),
         _consecutive(),
         _calls(),
-        "Limiters",
-        _limiter("limiter_inflight", "max_concurrent", "Slots in use", "in use"),
-        _limiter("limiter_queued", "queue", "Queue", "waiting"),
+        *limits.row(),
         "Retries",
         _amplification(),
         _balance(),
@@ -30,6 +41,8 @@ def made() -> str:
         "Guards",
         _rejections(),
         _tokens(),
+        *shared.row(),
+        *repetitions.row(),
         "Shadow",
         _compared(),
         _differences(),
@@ -109,7 +122,7 @@ def _window(kind: str, threshold: str, title: str, trips: str) -> object:
         Query(limit(threshold), "{{target}} trips at"),
         empty="no sidecar is scraped",
         colours=TARGETS,
-        dashed=_bounds("trips at"),
+        dashed=bounds("trips at"),
         most=1,
     )
 
@@ -127,7 +140,7 @@ def _consecutive() -> object:
         Query(limit("consecutive"), "{{target}} trips at"),
         empty="no sidecar is scraped",
         colours=TARGETS,
-        dashed=_bounds("trips at"),
+        dashed=bounds("trips at"),
     )
 
 
@@ -146,26 +159,8 @@ def _calls() -> object:
         Query(limit("window_calls"), "{{target}} window"),
         empty="no sidecar is scraped",
         colours=TARGETS,
-        dashed=_bounds("min_calls") | _bounds("window"),
+        dashed=bounds("min_calls") | bounds("window"),
         beside=True,
-    )
-
-
-def _limiter(name: str, threshold: str, title: str, word: str) -> object:
-    text = (
-        f"The most at one scrape, and limiter.{threshold} (dashed). Peaks between two scrapes are not seen: refusals "
-        "with reason limited are the proof that a limit was met. Raise it only if the target really answers that "
-        "many at once."
-    )
-    return series(
-        f"{title}, against the limit",
-        text,
-        "short",
-        Query(worst(name, by="target"), f"{{{{target}}}} {word}"),
-        Query(limit(threshold), "{{target}} limit"),
-        empty="no sidecar is scraped",
-        colours={f"{target} {word}": colour for target, colour in TARGETS.items()},
-        dashed=_bounds("limit"),
     )
 
 
@@ -185,7 +180,7 @@ def _amplification() -> object:
         Query(f"1 + {limit('budget_ratio')}", "{{target}} bound"),
         empty="no attempt in this range",
         colours=TARGETS,
-        dashed=_bounds("bound"),
+        dashed=bounds("bound"),
     )
 
 
@@ -237,7 +232,7 @@ def _rejections() -> object:
     text = (
         "Chats turned away before any target was asked, by status. 429: more than guards.rate_limit in one session, "
         "which people do not reach and scripts do; 413: message or body too large; 401 and 403: no token, or a "
-        "wrong one."
+        "wrong one; 409: sent again while the first was under way."
     )
     rejected = counted_if_seen("chat_requests_total", 'outcome="rejected"', by="code")
     query = Query(rejected, "{{code}}")
@@ -248,11 +243,12 @@ def _rejections() -> object:
 def _tokens() -> object:
     text = (
         "Requests without a token that passes. missing: a client that was never told; wrong: one with an old token. "
-        "After a rotation, keep the old one in VX11_SIDECAR_TOKENS until this is quiet."
+        "After a rotation, keep the old one in VX11_SIDECAR_TOKENS until this is quiet. elsewhere: another proxy asked (forward auth)."
     )
-    query = Query(counted("auth_rejections_total", by="reason"), "{{reason}}")
-    colours = {"missing": "orange", "wrong": "red"}
-    return bars("Tokens refused", text, query, empty="no sidecar is scraped", colours=colours)
+    chats = Query(counted("auth_rejections_total", by="reason"), "{{reason}}")
+    asked = Query(counted("forward_auth_total", 'result!="passed"'), "elsewhere")
+    colours = {"missing": "orange", "wrong": "red", "elsewhere": "purple"}
+    return bars("Tokens refused", text, chats, asked, empty="no sidecar is scraped", colours=colours)
 
 
 def _compared() -> object:
@@ -281,7 +277,7 @@ def _undecided() -> object:
     text = (
         "Why chats are not decided to their end. not_asked, other_moment: the candidate asks whom nobody asked, or not "
         "then; cut_off: it waits longer than the policy in force; other_request, unread, connecting: it sends, reads or "
-        "connects otherwise; crowded: too many chats at once to follow this one."
+        "connects otherwise; hedged: one of the two asks a late target a second time; crowded: too many chats at once to follow this one."
     )
     query = Query(counted_if_seen("shadow_undecided_total", by="why"), "{{why}}")
     return bars("Why undecided", text, query, empty="all was decided in this range", colours=UNDECIDED)
@@ -334,8 +330,3 @@ def _candidate() -> object:
         height=7,
         sort="sidecar",
     )
-
-
-def _bounds(word: str) -> dict[str, str]:
-    """Dashed, in the colour of the target they are of."""
-    return {f"{target} {word}": colour for target, colour in TARGETS.items()}

@@ -5,10 +5,15 @@ from __future__ import annotations
 from dashboards.board import board
 from dashboards.colours import (
     DENIED,
+    FAULTS,
     GOOD,
+    HEALTH,
+    HEDGES,
+    HEDGES_DENIED,
     MISCONFIGURED,
     MOVES,
     OUTCOMES,
+    PROBES,
     REASONS,
     RESULTS,
     RETRIED,
@@ -31,7 +36,7 @@ from dashboards.expressions import (
 from dashboards.panels import Query, bars, series, timeline
 
 _GOOD_RESULTS = 'result=~"success|degraded"'
-_COUNTED_RESULTS = 'result!~"client_gone|ignored"'  # say nothing about the target
+_COUNTED_RESULTS = 'result!~"client_gone|lost_race|ignored"'  # say nothing about the target
 
 
 def made() -> str:
@@ -46,15 +51,23 @@ def made() -> str:
         _attempts("madre"),
         _latency(),
         _success(),
+        _faults(),
         "Who was not asked, and why",
         _refusals(),
         _transitions(),
         _limiter(),
         _misconfigured(),
+        "Health probes, where a policy has them",
+        _health(),
+        _probes(),
+        _probe_latency(),
         "Asked again",
         _retries(),
         _denied(),
         _balance(),
+        "Asked a second time beside the first",
+        _hedges(),
+        _hedges_denied(),
     ]
     text = "Who was asked, what came of it, who was left alone and why. Switch and madre, by attempt."
     return board("upstreams", "Upstreams and breakers", text, panels)
@@ -118,7 +131,7 @@ def _attempts(target: str) -> object:
     text = (
         f"Requests sent to {target} per second, by how they ended. timeout: silent for its time; connect and dns: "
         "nothing was sent; retryable and fatal: an answer that is a failure; misconfigured: our token, address or "
-        "path; ignored: says nothing about the target; client_gone: the client left first."
+        "path; ignored: says nothing about the target; client_gone: the client left first; lost_race: the other of two answered first."
     )
     query = Query(rate_if_seen("upstream_attempts_total", f'target="{target}"', by="result"), "{{result}}")
     empty = f"{target} was not asked in this range"
@@ -157,11 +170,21 @@ def _success() -> object:
     )
 
 
+def _faults() -> object:
+    text = (
+        "Attempts broken on purpose by the chaos rules of the policy, by what was done: delay: held back first; abort: the target was not "
+        "asked; body and cut: its answer was spoiled. All other graphs have them in. None while chaos is off."
+    )
+    query = Query(counted_if_seen("chaos_faults_total", by="target, fault"), "{{target}}: {{fault}}")
+    empty = "nothing broken on purpose in this range"
+    return bars("Broken on purpose", text, query, empty=empty, colours=by_target(FAULTS), width=24)
+
+
 def _refusals() -> object:
     text = (
         "Times a target was not asked at all: its breaker is open, its slots and queue are full (limited), no time "
-        "was left (timeout), it is dormant, or an operator switched it off. limited on a healthy switch: more chats "
-        "at once than it answers."
+        "was left (timeout), it is dormant, its health probes fail, an operator switched it off, or the session stays where it "
+        "fell back (affinity). limited on a healthy switch: more chats at once than it answers."
     )
     query = Query(counted_if_seen("target_refusals_total", by="target, reason"), "{{target}}: {{reason}}")
     empty = "nobody was refused in this range"
@@ -212,6 +235,52 @@ def _misconfigured() -> object:
     return bars("Misconfigured", text, query, empty=empty, colours=by_target(MISCONFIGURED))
 
 
+def _health() -> object:
+    numbered = " or ".join(
+        metric("health_state", f'state="{state}"') + f" * {number}" for state, (number, _) in HEALTH.items()
+    )
+    text = (
+        "What health probes say of a target. down: chats leave it out, unless no other is left to ask; unknown: no probe "
+        "counted lately, it is asked as if it were up. Down while the breaker was closed: found by probes before chats had to. "
+        "Down for long while the service answers: look at its health path."
+    )
+    return timeline(
+        "Health",
+        text,
+        Query(f"max by (target, instance) ({numbered})", "{{target}} ({{instance}})"),
+        empty="no sidecar is scraped",
+        means={"0": ("not probed", "#606060"), **{str(n): (state, colour) for state, (n, colour) in HEALTH.items()}},
+    )
+
+
+def _probes() -> object:
+    text = (
+        "Health probes by what came of them. busy: silent while a chat was in flight, as a switch at work is; dormant: off on "
+        "purpose; other: neither 2xx nor 5xx, look at health.path. These say nothing. Probes cost no attempt, slot or retry."
+    )
+    query = Query(counted_if_seen("health_probes_total", by="target, result"), "{{target}}: {{result}}")
+    empty = "no target was probed in this range"
+    return bars("Health probes", text, query, empty=empty, colours=by_target(PROBES))
+
+
+def _probe_latency() -> object:
+    name = "health_probe_duration_seconds"
+    text = (
+        "How long a health probe took: p50, and p95 dashed. The switch answers within milliseconds when it is idle; madre's own "
+        "health asks three services and takes 2.1 s while the switch hangs. A p95 near health.timeout: probes are cut off."
+    )
+    return series(
+        "Health probe latency",
+        text,
+        "s",
+        Query(quantile(0.5, name, by="target"), "{{target}} p50"),
+        Query(quantile(0.95, name, by="target"), "{{target}} p95"),
+        empty="no target was probed in this range",
+        colours={f"{target} p50": colour for target, colour in TARGETS.items()},
+        dashed={f"{target} p95": colour for target, colour in TARGETS.items()},
+    )
+
+
 def _retries() -> object:
     text = (
         "Retries on the same target, by what had failed. Only what was never sent is tried again, unless the "
@@ -250,3 +319,23 @@ def _balance() -> object:
         dashed={f"{target} burst": colour for target, colour in TARGETS.items()},
         width=8,
     )
+
+
+def _hedges() -> object:
+    text = (
+        "Second requests beside a late first one, by who answered. hedge: the second was worth it. first: it was not late for "
+        "long; a longer hedge.delay sends fewer. none: both failed, the target is sick and not unlucky. Nothing here unless a "
+        "policy hedges a target that may be asked twice."
+    )
+    query = Query(counted_if_seen("hedges_total", by="target, won"), "{{target}}: {{won}}")
+    return bars("Hedges", text, query, empty="no hedge in this range", colours=by_target(HEDGES))
+
+
+def _hedges_denied() -> object:
+    text = (
+        "Late requests that got no second one. load: hedge.max_extra_load does its work, and steady load means that more is late "
+        "than bad luck explains; limited: the target is full, a hedge would only wait; budget: the retry budget is empty."
+    )
+    query = Query(counted_if_seen("hedges_denied_total", by="target, reason"), "{{target}}: {{reason}}")
+    empty = "no hedge denied in this range"
+    return bars("Hedges denied", text, query, empty=empty, colours=by_target(HEDGES_DENIED))

@@ -13,11 +13,13 @@ from pathlib import Path
 TOKEN, WRONG = "canary-token-7f3a", "canary-wrong-token-19c2"
 ADMIN, LINK = "admin-canary-31b7", "link-canary-90aa"
 MESSAGE, SESSION, QUERY = "canary message 51d8 ñandú", "canary-session-88e0", "canary-query-c4d1"
+KEY = "canary-key-4b1e-a90c"  # an Idempotency-Key
+REDIS = "canary-redis-password-5c0d"
 LAB = "vx11-local-token"  # of the lab, which tells it to whoever starts one
 
 SECRETS = {
     "TOKEN": TOKEN, "WRONG": WRONG, "ADMIN": ADMIN, "LINK": LINK, "MESSAGE": MESSAGE, "MESSAGE, its first words": "canary message",
-    "SESSION": SESSION, "QUERY": QUERY, "LAB": LAB,
+    "SESSION": SESSION, "QUERY": QUERY, "KEY": KEY, "REDIS": REDIS, "LAB": LAB,
 }  # fmt: skip
 
 folder: Callable[[], Path] | None = None  # where pages are kept; none outside of a run

@@ -2,7 +2,7 @@
 # Servers and peers that some tests use and pip cannot bring, from Debian's packages. Whoever has no root or no apt goes without:
 # those tests say that they were skipped, and why. Nothing is started: tests start what they need, on free ports of loopback.
 set -eu
-packages="prometheus prometheus-alertmanager nginx-light haproxy wrk valgrind chromium chromium-driver systemd"
+packages="prometheus prometheus-alertmanager redis-server nginx-light haproxy wrk valgrind chromium chromium-driver systemd"
 missing=""
 for package in $packages; do
   [ "$(dpkg-query -W -f '${Status}' "$package" 2>/dev/null || true)" = "install ok installed" ] || missing="$missing $package"

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from importlib import import_module
 from typing import Any, NamedTuple, cast
 
-GROUPS = ("loop", "wire", "relay", "core", "outlets", "chat")
+GROUPS = ("loop", "wire", "relay", "core", "outlets", "chat", "asgi")
 
 Turn = Callable[[], Any]
 

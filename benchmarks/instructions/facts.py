@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from sidecar.core.engine import Engine
 from sidecar.core.fact import ChatServed, Emit, Fact
-from sidecar.core.plan import Call
+from sidecar.core.scene import Call
 from sidecar.core.vocabulary import Answered, Attempt, ErrorKind, Finish, Outcome, Woke
 from sidecar.policy.model import Policy
 

@@ -1,4 +1,4 @@
-"""Everybody who takes facts in production, as ``sidecar.edge.app`` puts them together, with a log that goes nowhere."""
+"""Everybody who takes facts in production, as ``sidecar.edge.runtime`` puts them together, with a log that goes nowhere."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import shutil
 import socket
 import subprocess
@@ -14,6 +15,7 @@ from pathlib import Path
 from benchmarks.parts import ROOT, TOKEN
 
 TEMPLATES = ROOT / "benchmarks" / "peers"
+PORTS = range(10_000, 32_000)  # Linux gives those from 32,768 on
 POLL = 0.002  # seconds between two tries
 _DROPPED = ("VX11_", "API_TOKEN", "PYTHONDONTWRITEBYTECODE")  # the last: what is installed has its byte code
 
@@ -23,10 +25,18 @@ class NotStartedError(Exception):
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        number: int = probe.getsockname()[1]
-        return number
+    """A port of loopback for a server that comes later, or that goes and comes back.
+
+    None of those that the system gives to whoever asks for any: such a one may be somebody else's before the server has it, and then
+    whoever asks whether it serves yet, or whether it is back, asks them.
+    """
+    while True:
+        number = secrets.choice(
+            PORTS
+        )  # not by ``random``: processes that were given the same seed are beside each other
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", number))
+            return number
 
 
 def program(name: str) -> str | None:

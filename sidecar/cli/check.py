@@ -1,14 +1,15 @@
 """Say everything that is wrong or doubtful in policy files, and what their numbers come to.
 
-Each line is FILE:LINE:COLUMN: severity: field: what is wrong, what would be right [code]. What is wrong in a file ("invalid",
-or "reserved" for what is planned and not obeyed yet) keeps it from being adopted; what is doubtful does not. To keep something
-doubtful, write "# lint: ignore CODE" and why at the end of its line, or alone on the line above.
+Each line is FILE:LINE:COLUMN: severity: field: what is wrong, what would be right [code]. What is wrong in a file ("invalid")
+keeps it from being adopted; what is doubtful does not. To keep something doubtful, write "# lint: ignore CODE" and why at the end of
+its line, or alone on the line above.
 
 Exit codes: 0 nothing found, 1 something found, 2 a file cannot be read.
 
 With --output json one object is printed: "files", a list with for each "file", "revision" (null if it is not valid), "problems"
-and "findings" (both lists of "file", "line", "column", "severity", "path", "message", "code") and "figures" (null if it is not
-valid; all times in seconds); and "summary", the number of "files", "errors" and "warnings". Keys are only ever added.
+and "findings" (both lists of "file", "line", "column", "severity", "path", "message", "code"), "figures" (null if it is not
+valid; all times in seconds) and "chaos" (its rules as the file has them, each with "expired"); and "summary", the number of "files",
+"errors" and "warnings". Keys are only ever added.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from __future__ import annotations
 import argparse
 import stat
 import sys
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from sidecar.policy.figures import Figures, Span, TargetFigures
     from sidecar.policy.lint import Finding, Observed
     from sidecar.policy.load import Loaded
+    from sidecar.policy.model import ChaosRule
     from sidecar.policy.objectives import Budget
     from sidecar.policy.problem import Problem
 
@@ -88,7 +91,7 @@ def _observed(rate: str | None, p95: Iterable[str]) -> Observed:
         if name not in ("switch", "madre"):
             raise ValueError(f"--p95 {name!r}: must be switch=TIME or madre=TIME")
     times = {name: read(Duration, "--p95", text) for name, text in pairs.items()}
-    return Observed(times, None if rate is None else read(CallRate, "--rate", rate))
+    return Observed(times, None if rate is None else read(CallRate, "--rate", rate), time.time())
 
 
 def _report(path: Path, observed: Observed) -> _Report:
@@ -124,7 +127,7 @@ def _readable(path: Path) -> bool:
 def _as_finding(problem: Problem, unreadable: Path | None) -> Finding:
     from sidecar.policy.lint import Finding  # noqa: PLC0415
 
-    message, code = problem.message, "reserved" if problem.message.startswith("is reserved") else "invalid"
+    message, code = problem.message, "invalid"
     if unreadable:
         code = "unreadable"
         if unreadable.is_dir():
@@ -167,11 +170,16 @@ def _json(reports: list[_Report]) -> str:
             "problems": [problem._asdict() for problem in report.problems],
             "findings": [finding._asdict() for finding in report.findings],
             "figures": report.figures and _plain(report.figures),
+            "chaos": [] if report.loaded is None else [_rule(rule) for rule in report.loaded.policy.chaos],
         }
         for report in reports
     ]
     whole = {"files": files, "summary": {"files": len(files), **_summary(reports)}}
     return json.dumps(whole, indent=2, ensure_ascii=False) + "\n"
+
+
+def _rule(rule: ChaosRule) -> dict[str, Any]:
+    return {**rule.model_dump(mode="json"), "expired": _expired(rule)}
 
 
 def _plain(value: Any) -> Any:
@@ -186,6 +194,7 @@ def _text(reports: list[_Report]) -> str:
     for report in reports:
         if report.loaded and report.figures:
             lines += ["", f"{report.file}, revision {report.loaded.revision}:", *_table(report.figures)]
+            lines += [f"  Chaos: {text}." for text in _chaos(report.loaded)]
     count = _summary(reports)
     words = f"{len(reports)} file{'s' * (len(reports) != 1)}: {_many(count['errors'], 'error')}, {_many(count['warnings'], 'warning')}"
     return "\n".join([*lines, *([""] if lines else []), words, ""])
@@ -211,6 +220,19 @@ def _table(figures: Figures) -> Iterator[str]:
     yield from (f"  {_promise(budget)}" for budget in figures.budgets)
 
 
+def _chaos(loaded: Loaded) -> Iterator[str]:
+    """What may be broken on purpose, in words."""
+    from sidecar.policy.difference.words.chaos import GATE, rule_text  # noqa: PLC0415
+
+    for rule in loaded.policy.chaos:
+        over = " (that is over)" if _expired(rule) else ""
+        yield f"{GATE}, {rule_text(rule)}{over}"
+
+
+def _expired(rule: ChaosRule) -> bool:
+    return rule.expires_at.epoch <= time.time()
+
+
 def _promise(budget: Budget) -> str:
     """An error budget in words."""
     from sidecar.policy.objectives import PERIOD_DAYS  # noqa: PLC0415
@@ -233,10 +255,10 @@ def _row(target: TargetFigures, *, first: bool) -> Mapping[str, str]:
     def span(times: Span) -> str:
         return t(times.most) if times.least == times.most else f"{t(times.least)} to {t(times.most)}"
 
-    bound = f"{1 + target.ratio:.4g}n + {target.burst:g}" if target.attempts > 1 else "n"
+    bound = f"{1 + target.ratio:.4g}n + {target.burst:g}" if target.requests > 1 else "n"
     return {
         "target": target.name,
-        "attempts": str(target.attempts),
+        "attempts": str(target.attempts) + f" + {target.hedges} hedge" * target.hedges,
         "attempt timeout": auto(span(target.attempt), is_auto=target.attempt_auto),
         "reserve": "-" if first else auto(t(target.reserve), is_auto=target.reserve_auto),
         "takes at most": t(target.latency),

@@ -9,7 +9,23 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from sidecar.cli.explain_words import Part, breaker_of, move, plural, refusal, result, seconds, why_denied, why_left
+from sidecar.cli.explain_words import (
+    Part,
+    breaker_of,
+    broken_by,
+    fault,
+    health_move,
+    hedged,
+    move,
+    no_hedge,
+    plural,
+    raced,
+    refusal,
+    result,
+    seconds,
+    why_denied,
+    why_left,
+)
 
 _ASCII = str.maketrans({"→": "->"})
 
@@ -20,7 +36,7 @@ def text(correlation_id: str, facts: Sequence[Mapping[str, Any]], *, plain: bool
     told = [(part.number("after_seconds"), line) for part, line in _Story(parts).lines()]
     stamps = ["" if at is None else f"{at:+.3f}" for at, _ in _shown(told)]
     room = max(map(len, stamps), default=0)
-    lines = [f"call {Part.clean(correlation_id)}: {headline(parts)}"]
+    lines = [f"call {Part.clean(correlation_id)}: {headline(parts)}{broken_by(parts)}"]
     lines += [f"{stamp:>{room}}  {line}" for stamp, (_, line) in zip(stamps, told, strict=True)]
     return [line.translate(_ASCII).encode("ascii", "replace").decode() for line in lines] if plain else lines
 
@@ -45,7 +61,7 @@ def headline(parts: Sequence[Part]) -> str:
 
 def _under_way(parts: Sequence[Part]) -> str:
     last = parts[-1] if parts else None
-    if last is not None and last.name == "AttemptStarted":
+    if last is not None and last.name in {"AttemptStarted", "HedgeDenied"}:
         return f": {last.word('target')} is being asked"
     if last is not None and last.name == "Retried":
         return f": {last.word('target')} is to be asked again"
@@ -72,9 +88,15 @@ class _Story:
             "CallBegan": self._began,
             "AttemptStarted": self._asked,
             "AttemptEnded": self._came,
+            "KeySent": self._key,
             "BreakerMoved": lambda part: iter((move(part),)),
+            "HealthMoved": lambda part: iter((health_move(part),)),
+            "FaultInjected": lambda part: iter((fault(part),)),
             "Retried": self._retried,
             "RetryDenied": self._denied,
+            "Hedged": lambda part: iter((hedged(part),)),
+            "HedgeDenied": lambda part: iter((no_hedge(part),)),
+            "HedgeEnded": lambda part: iter((raced(part),)),
             "Refused": self._not_asked,
             "FellBack": self._left,
             "CallEnded": self._ended,
@@ -103,6 +125,10 @@ class _Story:
         queued = f"; waited {seconds(waited)} for a slot" if waited else ""
         may = f"may take {seconds(part.number('timeout'))}{of}{kept}; bound by {bound}"
         yield f"{target} asked ({number}{probe}): {may}{queued}"
+
+    def _key(self, part: Part) -> Iterator[str]:
+        whose = "made here: the client sent none" if part.true("made") else "made from the client's"
+        yield f"{part.word('target')} gets an Idempotency-Key, {whose}; further attempts have the same"
 
     def _came(self, part: Part) -> Iterator[str]:
         self._attempts[part.word("target")] = part

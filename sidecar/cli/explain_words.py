@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sidecar.cli.status_text import clean
@@ -62,7 +62,7 @@ def result(part: Part) -> str:
     """An error kind, a status with the words of the body that rules look at, or that the client left."""
     outcome = part.part("outcome")
     if not outcome.there:
-        return "client left"
+        return "cancelled" if part.word("rule") == "lost the race" else "client left"
     error, status = outcome.word("error"), outcome.word("status")
     if error is not None:
         return error
@@ -139,9 +139,66 @@ _MOVES = {
     "probe_failed": "the probe failed",
     "timer": "its open time is over",
     "window_opened": "the power window of the target opened",
+    "health": "its health probes succeed again",
     "override": "an operator's decision",
     "override_ended": "an operator's decision ended",
 }
+
+
+# -- hedges ------------------------------------------------------------------------------------------------------------
+
+
+def hedged(part: Part) -> str:
+    load, balance = part.number("load"), part.number("balance")
+    paid = f"paid with 1 of {load or 0:.3g} hedges saved up and 1 of {balance or 0:.3g} retries in the budget"
+    return f"{part.word('target')} is late after {seconds(part.number('waited'))}: a second request goes out beside the first, {paid}"
+
+
+def no_hedge(part: Part) -> str:
+    """Why a late attempt got no second one beside it."""
+    why = part.word("why")
+    told = {
+        "open": "its breaker is not closed, and a probe is asked alone",
+        "deadline": "too little time is left",
+        "load": "hedges have used up their share of the calls (hedge.max_extra_load)",
+        "limited": "no slot is free",
+        "budget": "the retry budget is empty",
+    }.get(why or "")
+    late = f"{part.word('target')} is late after {seconds(part.number('waited'))} and gets no second request: {why}"
+    return late + (f" ({told})" if told else "")
+
+
+def raced(part: Part) -> str:
+    told = {
+        "first": "the first request won",
+        "hedge": "the hedge won",
+        "none": "both failed",
+        "left": "the client left",
+    }
+    won = part.word("won")
+    return f"race on {part.word('target')} over: {told.get(won or '', won)}"
+
+
+# -- broken on purpose --------------------------------------------------------------------------------------------------
+
+_FAULTS = {
+    "delay": "it is held back first, within its timeout",
+    "abort": "it is not asked, the attempt fails by itself",
+    "body": "the body of its answer is replaced",
+    "cut": "its answer is taken as cut off",
+}
+
+
+def fault(part: Part) -> str:
+    """What was done to an attempt on purpose, and by which rule."""
+    word = part.word("fault")
+    return f"{part.word('target')} broken on purpose by chaos rule {part.word('rule')}: {_FAULTS.get(word or '', word)}"
+
+
+def broken_by(parts: Iterable[Part]) -> str:
+    """The chaos rules that took part in a call, for its headline."""
+    rules = dict.fromkeys(part.word("rule") or "?" for part in parts if part.name == "FaultInjected")
+    return f"; broken on purpose (chaos: {', '.join(rules)})" if rules else ""
 
 
 # -- not asked, not asked again -----------------------------------------------------------------------------------------
@@ -149,7 +206,9 @@ _MOVES = {
 
 def refusal(part: Part) -> str:
     target, reason, waited = part.word("target"), part.word("reason"), part.number("waited")
-    told = {"open": _open, "limited": _limited, "timeout": _no_time}.get(reason or "", _closed_word)(part)
+    told = {"open": _open, "limited": _limited, "timeout": _no_time, "unhealthy": _unhealthy}.get(
+        reason or "", _closed_word
+    )(part)
     queued = f"; waited {seconds(waited)} for a slot before" if waited and reason != "limited" else ""
     return f"{target} not asked: {told}{queued}"
 
@@ -180,9 +239,25 @@ def _no_time(part: Part) -> str:
     return f"timeout: {seconds(part.number('left'))} left for it, too little to ask"
 
 
+def _unhealthy(part: Part) -> str:
+    moved = part.part("health")
+    if not moved.there:
+        return "unhealthy: its health probes fail"
+    at, then = part.number("after_seconds"), moved.number("after_seconds")
+    ago = "" if at is None or then is None else f" since {seconds(at - then)}"
+    return f"unhealthy: down{ago} by its health probes, {plural(moved.number('failures'), 'failure')} in a row (health.fall)"
+
+
+def health_move(part: Part) -> str:
+    """What health probes say of a target has changed in the course of a call."""
+    why = {"answered": "it has answered a chat"}.get(part.word("why") or "", part.word("why"))
+    return f"health of {part.word('target')} is {part.word('after')} now: {why}"
+
+
 def _closed_word(part: Part) -> str:
     told = {
         "off": "an operator switched it off",
+        "affinity": f"its session stays where it fell back, for another {seconds(part.number('retry_after'))} (affinity.stick)",
         "dormant": "off by madre's power state, which the policy obeys (dormant.mode)",
     }.get(part.word("reason") or "")
     return f"{part.word('reason')}" + (f": {told}" if told else "")

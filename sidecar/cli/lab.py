@@ -36,7 +36,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--seed",
         metavar="NUMBER",
         type=_seed,
-        help="what is drawn for each chat (lognormal, failing) follows from it (chosen and printed)",
+        help="what is drawn for each chat (lognormal, straggling, failing) follows from it (chosen and printed)",
     )
     add("--listen", metavar="HOST:PORT", default="127.0.0.1:8000", help="data port of the sidecar (%(default)s)")
     add("--admin", metavar="HOST:PORT", default="127.0.0.1:9180", help="admin port of the sidecar (%(default)s)")
@@ -180,11 +180,13 @@ def _option(arguments: argparse.Namespace, error: OSError) -> str:
 
 def _settings(arguments: argparse.Namespace, lab: Lab) -> Settings:
     """The sidecar in front of this lab, whatever the environment says about another one."""
+    from sidecar.core.value import replace  # noqa: PLC0415
     from sidecar.edge.environment import read_environment  # noqa: PLC0415
     from sidecar.edge.settings import resolve  # noqa: PLC0415
 
     environ = _environ(lab)
-    return resolve(_flags(arguments, lab), read_environment(environ), environ, load_policy(arguments.policy))
+    settings = resolve(_flags(arguments, lab), read_environment(environ), environ, load_policy(arguments.policy))
+    return replace(settings, allow_chaos=arguments.allow_chaos)
 
 
 def _source(arguments: argparse.Namespace, lab: Lab, settings: Settings) -> Source:

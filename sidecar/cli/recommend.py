@@ -82,8 +82,10 @@ def _may_write(file: Path, journals: list[Path], present: Loaded) -> None:
         raise ValueError(f"--write {file}: there is no directory {file.parent}")
     if file.is_dir():
         raise ValueError(f"--write {file}: is a directory: name a file")
-    within = (kept for path in journals for kept in (path.iterdir() if path.is_dir() else [path]))
-    if file.exists() and any(file.samefile(kept) for kept in (*present.files, *within) if kept.exists()):
+    from sidecar.replay.journal import within  # noqa: PLC0415
+
+    read = (kept for path in journals for kept in (within(path) if path.is_dir() else [path]))
+    if file.exists() and any(file.samefile(kept) for kept in (*present.files, *read) if kept.exists()):
         raise ValueError(f"--write {file}: is what is to be read: name another file")
 
 
@@ -148,7 +150,8 @@ def _text(found: Study, advice: Advice) -> Iterator[str]:
         yield from _proposal(one)
     for target, quantile in advice.hedge.items():
         yield ""
-        yield f"{target} hedge.delay: {quantile.seconds:.3g} s  [n = {quantile.n}], not in the file: no field of this version obeys it"
+        told = "not in the file: whether the target may be asked twice is for you to say (effects, hedge.enabled)"
+        yield f"{target} hedge.delay: {quantile.seconds:.3g} s  [n = {quantile.n}], {told}"
     if advice.missing:
         yield ""
     for missing in advice.missing:

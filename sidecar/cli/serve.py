@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from sidecar.edge.app import Serving, Sidecar
+    from sidecar.edge.listening import Listeners
+    from sidecar.edge.settings import Settings
+    from sidecar.edge.workers.supervisor import Supervisor
     from sidecar.policy.load import Loaded
+
+MOST_WORKERS = 64
+_PASSED_ON = ("gateway", "switch", "madre", "policy", "shadow", "grace", "drain_delay", "log_level")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -25,6 +34,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="TIME",
         default="0s",
         help="before that: unready, but connections are still taken (default 0s)",
+    )
+    add(
+        "--workers",
+        metavar="N",
+        type=int,
+        default=1,
+        help="so many processes on one port, each a whole sidecar of its own (default 1, which is enough for most)",
     )
     add(
         "--takeover",
@@ -60,6 +76,11 @@ def add_common_options(parser: argparse.ArgumentParser, *, log_level: str) -> No
         help="candidate policy: runs beside the one in force, asks nobody, and says what it would have made of the chats",
     )
     add("--journal", metavar="DIR", help="write the inputs of every decision there; default: not written")
+    add(
+        "--allow-chaos",
+        action="store_true",
+        help="let the policy's chaos rules break attempts on targets, until they expire",
+    )
     add("--log-level", choices=("debug", "info", "warning", "error"), default=log_level)
 
 
@@ -68,12 +89,18 @@ def run(arguments: argparse.Namespace) -> None:
     from sidecar.cli.sparing import sparing  # noqa: PLC0415 - not for --help, and so is what follows
 
     with sparing():
+        from sidecar.core.value import replace  # noqa: PLC0415
+        from sidecar.edge.app import Sidecar  # noqa: PLC0415
         from sidecar.edge.environment import read_environment  # noqa: PLC0415
         from sidecar.edge.outlets.log import Logging  # noqa: PLC0415
         from sidecar.edge.process import Leave, run_loop, serve  # noqa: PLC0415
         from sidecar.edge.reload import Source  # noqa: PLC0415
         from sidecar.edge.settings import renew, resolve  # noqa: PLC0415
+        from sidecar.edge.workers.assignment import Assignment  # noqa: PLC0415
 
+    assignment = Assignment.taken(os.environ)
+    if not 1 <= arguments.workers <= MOST_WORKERS:
+        raise ValueError(f"--workers: {arguments.workers} is no number of processes: 1 to {MOST_WORKERS}")
     leave = Leave(_time("--grace", arguments.grace), _time("--drain-delay", arguments.drain_delay), arguments.takeover)
 
     def read() -> Source:
@@ -83,11 +110,36 @@ def run(arguments: argparse.Namespace) -> None:
 
     loaded = load_policy(arguments.policy)
     settings = resolve(vars(arguments), read_environment(os.environ), os.environ, loaded)
-    logging = Logging(arguments.log_level)
+    settings = replace(settings, allow_chaos=arguments.allow_chaos)
+    logging = Logging(arguments.log_level, worker=assignment.number if assignment else None)
+
+    def make(settings: Settings, listeners: Listeners) -> Sidecar | Supervisor:
+        if arguments.workers == 1:
+            return Sidecar(settings, logging, read, listeners)
+        from sidecar.edge.workers.supervisor import Supervisor  # noqa: PLC0415 - most have none
+
+        return Supervisor(settings, logging, partial(_worker, arguments, settings), arguments.workers, listeners)
+
     try:
-        run_loop(serve(settings, logging, read, leave))
+        if assignment:
+            from sidecar.edge.workers.worker import work  # noqa: PLC0415 - as is this
+
+            run_loop(work(settings, logging, read, leave, assignment))
+        else:
+            run_loop(serve(settings, logging, make, leave))
     finally:
         logging.close()
+
+
+def _worker(arguments: argparse.Namespace, settings: Settings, serving: Serving, number: int) -> list[str]:
+    """The command that starts one worker: what was said to us, with the ports as they are and a journal of its own."""
+    said = {name: getattr(arguments, name) for name in _PASSED_ON}
+    said |= {"listen": serving.listen, "admin": serving.admin}
+    said["journal"] = settings.journal and settings.journal / f"worker-{number}"
+    flags = [f"--{name.replace('_', '-')}={value}" for name, value in said.items() if value is not None]
+    chaos = ["--allow-chaos"] if arguments.allow_chaos else []
+    # -P: what lies where we were started is no package of ours.
+    return [sys.executable, "-P", "-m", "sidecar", "serve", *flags, *chaos]
 
 
 def _time(flag: str, text: str) -> float:

@@ -35,10 +35,12 @@ def text(told: Mapping[str, Json], place: str, look: Look) -> str:
     state, calls, trend = told["state"], told["calls"], told["trend"]
     parts = (
         _head(state, look),
+        _chaos(state, look),
         _observed(state, look),
         _warnings(state, look),
         _targets(state, look),
         _overrides(state, look),
+        _workers(state, look),
         _candidate(state, look),
         _trend(trend, look),
         _calls(calls, look),
@@ -115,6 +117,25 @@ def _head(state: Json, look: Look) -> Iterator[str]:
         yield from _wrapped(f"do   {answering.get('do') or ''}", look, "       ")
 
 
+def _chaos(state: Json, look: Look) -> Iterator[str]:
+    """That attempts are broken on purpose, before anybody looks for another cause."""
+    chaos = state.get("chaos")
+    if not chaos or not chaos["active"]:
+        return
+    yield f"{_mark(_BAD, look)} {look.paint('CHAOS IS ON', _BAD, _BOLD)}"
+    left = "" if chaos["seconds_left"] is None else f" for another {span(chaos['seconds_left'])}"
+    why = f": {chaos['reason']}" if chaos["reason"] else ""
+    yield from _wrapped(
+        f"attempts on targets are broken on purpose{left}, allowed by {chaos['allowed_by']}{why}", look, "  "
+    )
+    for rule in chaos["rules"]:
+        until = "expired" if rule["expired"] else f"until {rule['expires_at']}"
+        yield from _wrapped(
+            f"{rule['name']}: {rule['percentage'] * 100:g} % of {rule['target']}, {until}", look, "    "
+        )
+    yield from _wrapped("stop it with POST /chaos/stop", look, "  ")
+
+
 def _observed(state: Json, look: Look) -> Iterator[str]:
     """What mode shadow has seen, also when it is over: the figures to decide by."""
     seen = state.get("observed")
@@ -150,6 +171,9 @@ def _targets(state: Json, look: Look) -> Iterator[str]:
     ]
     rows += [list(_target(name, target)) for name, target in state["targets"].items()]
     yield from _table(rows, look)
+    for name, target in state["targets"].items():
+        if _health(target):
+            yield from _wrapped(_probed(name, target["health"]), look, "    ")
     for name, move in state.get("breaker_moves", {}).items():
         said = f"breaker of {name}: {move['before']} → {move['after']} {span(move['seconds_ago'])} ago ({move['why']})"
         yield from _wrapped(said, look, "    ")
@@ -160,6 +184,7 @@ def _target(name: str, target: Json) -> Iterator[Cell]:
     probe = breaker["probe_in_seconds"]
     colour = _STATES.get(breaker["state"], _BAD)
     extra = [word for word in ("dormant", "off") if target[word]]
+    extra += ["unhealthy"] * (_health(target) == "down")
     yield " ".join([name, *extra]), _BOLD
     yield breaker["state"] + (f", probe in {span(probe)}" if probe is not None else ""), colour
     bad, most = breaker["failures_in_row"]
@@ -173,10 +198,34 @@ def _target(name: str, target: Json) -> Iterator[Cell]:
     yield took(target["latency_p95_seconds"]), ""
 
 
+def _health(target: Json) -> str | None:
+    """What its probes say of it; None where it is not probed."""
+    health = target.get("health")
+    return None if health is None else str(health["state"])
+
+
+def _probed(name: str, health: Json) -> str:
+    bad, good = (f"{have} of {most}" for have, most in (health["failures_in_row"], health["good_in_row"]))
+    heard, lasts = health["heard_seconds_ago"], health["for_seconds"]
+    since = "" if lasts is None else f" for {span(lasts)}"
+    last = "none counted yet" if heard is None else f"the last that counted {span(heard)} ago"
+    row = f"{bad} failed in a row" if health["failures_in_row"][0] else f"{good} good in a row"
+    return f"health of {name}: {health['state']}{since} · {row} · {last}"
+
+
 def _overrides(state: Json, look: Look) -> Iterator[str]:
     for held in state["overrides"]:
         said = f"{held['target']} {held['kind']} for another {span(held['seconds_left'])}, by {held['author']}: {held['reason']}"
         yield from _marked(_WARN, f"override: {said}", look)
+
+
+def _workers(state: Json, look: Look) -> Iterator[str]:
+    """One line each, where there are several processes: everything else is of all of them."""
+    for worker in state.get("workers", ()):
+        lasts, many = span(worker["up_seconds"]), f"{worker['connections']} connections"
+        breakers = ", ".join(f"{target} {breaker}" for target, breaker in worker["breakers"].items())
+        said = f"worker {worker['worker']} {worker['status']} for {lasts} · {many} · {breakers}"
+        yield from _wrapped(said, look, "    ")
 
 
 def _candidate(state: Json, look: Look) -> Iterator[str]:
@@ -241,7 +290,8 @@ def _tried(attempt: Json) -> str:
     result = attempt["result"] or "client left"
     well = attempt["verdict"] in ("success", "degraded")
     failed = "failed, " if result.startswith("HTTP") and not well else ""
-    return f"{attempt['target']} {failed}{result} after {took(attempt['seconds'])}"
+    broken = f" (chaos: {attempt['broken_by']})" if attempt.get("broken_by") else ""
+    return f"{attempt['target']} {failed}{result} after {took(attempt['seconds'])}{broken}"
 
 
 def _foot(state: Json, place: str, look: Look) -> Iterator[str]:

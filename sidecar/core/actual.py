@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from sidecar.core.classify import Classifier
-from sidecar.core.fact import AttemptStarted, Retried
-from sidecar.core.plan import Rung
-from sidecar.core.vocabulary import Answered, Backoff, ErrorKind, Outcome, Queue
+from sidecar.core.fact import AttemptStarted, FellBack, Retried
+from sidecar.core.scene import Rung
+from sidecar.core.vocabulary import Answered, Backoff, ErrorKind, Event, Outcome, Queue, Reason, Woke
 from sidecar.policy.model import DeadlinePolicy, Policy, Target
 
 SLOW_BODY = 0.05
@@ -63,13 +63,14 @@ Doing = Attempting | Backing | Waiting
 class Actual:
     """One call. ``same`` is the tolerance, in seconds, within which two moments are one."""
 
-    __slots__ = ("_fell", "_same", "asked", "doing", "terms")
+    __slots__ = ("_left", "_passed", "_same", "asked", "doing", "terms")
 
     def __init__(self, terms: Terms, now: float, same: float) -> None:
         self.terms = terms
         self.doing: Doing = Waiting(now)
         self.asked: set[str] = set()
-        self._fell = 0  # rungs it has left
+        self._left: set[str] = set()
+        self._passed: set[str] = set()  # over, because the session stays with another; asked when that is left
         self._same = same
 
     def attempts(self, fact: AttemptStarted) -> None:
@@ -79,12 +80,14 @@ class Actual:
     def backs_off(self, fact: Retried) -> None:
         self.doing = Backing(fact.target, fact.at, fact.at + fact.delay)
 
-    def falls(self) -> None:
-        self._fell += 1
+    def falls(self, fact: FellBack) -> None:
+        (self._passed if fact.reason is Reason.AFFINITY else self._left).add(fact.target)
 
-    def hears(self, now: float) -> Doing:
+    def hears(self, event: Event) -> Doing:
         """Something; what it waited for until then."""
-        done, self.doing = self.doing, Waiting(now)
+        done = self.doing
+        if not (isinstance(event, Woke) and isinstance(done, Attempting)):  # that it is late is not its end
+            self.doing = Waiting(event.now)
         return done
 
     def attempting(self, target: str, since: float) -> Attempting | None:
@@ -98,7 +101,9 @@ class Actual:
         """Whether ``doing`` is to wait for a slot of the same target since the same moment."""
         if not isinstance(doing, Waiting) or abs(doing.since - since) > self._same:
             return False
-        return self.terms.ladder[self._fell : self._fell + 1] == (step.target,)
+        to_come = [name for name in self.terms.ladder if name not in self._left]
+        stands = next((name for name in to_come if name not in self._passed), next(iter(to_come), None))
+        return stands == step.target
 
     def same_backoff(self, step: Backoff, since: float, doing: Doing) -> bool:
         """Whether ``doing`` is to wait as long for the same retry."""

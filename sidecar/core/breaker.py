@@ -6,7 +6,7 @@ Three states. *closed*: everybody passes, verdicts are tallied in a window. *ope
 *half_open*: at most ``permits`` probes are under way at once, and what they find decides.
 
     closed    -- failure rate, slow-call rate or failures in a row reach their threshold --> open
-    open      -- its time is over (``tick``), or the target's window opened (``hint``)   --> half_open
+    open      -- its time is over (``tick``), or it is said to be back (``hint``)        --> half_open
     half_open -- ``close_after`` good probes in a row                                    --> closed
     half_open -- one failed or slow probe                                                --> open, for longer
 
@@ -145,9 +145,9 @@ class Breaker:
 
     # -- moved from outside ---------------------------------------------------------------------------------------
 
-    def hint(self, now: float) -> BreakerMoved | None:
-        """Something says the target is back (its power window opened): an open breaker may probe at once."""
-        return self._move(now, State.HALF_OPEN, "window_opened") if self.state is State.OPEN else None
+    def hint(self, now: float, why: str = "window_opened") -> BreakerMoved | None:
+        """Something says the target is back (its power window opened, its health recovered): an open breaker may probe at once."""
+        return self._move(now, State.HALF_OPEN, why) if self.state is State.OPEN else None
 
     def force(self, now: float, state: State | None) -> BreakerMoved | None:
         """Hold the breaker in one of ``FORCED``, or release it with None."""
@@ -168,6 +168,11 @@ class Breaker:
         self._lease = lease
 
     # -- seen from outside ----------------------------------------------------------------------------------------
+
+    @property
+    def admitted(self) -> int:
+        """Permits given so far."""
+        return self._numbered
 
     def outstanding(self, now: float) -> int:
         """Permits neither settled nor expired."""

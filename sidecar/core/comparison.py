@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from sidecar.core.fact import CallBegan, CallEnded
-from sidecar.core.vocabulary import Finish
+from sidecar.core.vocabulary import Finish, Reason
 
 ENDINGS = ("primary", "fallback", "local", "failed", "client_gone")
 """How a call ends, as in the outcomes of chats."""
@@ -40,6 +40,7 @@ class Why(StrEnum):
     CONNECTING = (
         "connecting"  # longer than the candidate waits for a connection, and it is not known whether there was one
     )
+    HEDGED = "hedged"  # one of the two asks a late target a second time
     CROWDED = "crowded"  # too many calls under way to follow this one
 
 
@@ -110,8 +111,11 @@ def crowded(fact: CallBegan) -> Compared:
 
 
 def undecided(at: float, correlation_id: str, active: CallEnded, candidate: CallEnded, why: Why) -> Compared:
-    """``candidate`` says how far it had come: with a reason why its primary did not answer, that much is decided."""
-    partly = candidate.first_reason is not None
+    """``candidate`` says how far it had come: with a reason why its primary did not answer, that much is decided.
+
+    A primary that was only passed over, because a session stays with another target, may have been asked later.
+    """
+    partly = candidate.first_reason not in {None, Reason.AFFINITY}
     result = Result.NOT_PRIMARY if partly else Result.UNDECIDED
     ended = PARTLY if partly else None
     return Compared(at, active.call, correlation_id, result, ending(active.finish), ended, why)

@@ -13,7 +13,19 @@ from sidecar.core.agenda import Agenda
 from sidecar.core.comparison import Compared, Why, decided, undecided
 from sidecar.core.engine import Plan
 from sidecar.core.fact import AttemptStarted, CallEnded, EventHeard
-from sidecar.core.vocabulary import Abandoned, Answered, Attempt, Backoff, ErrorKind, Event, Outcome, Queue, Step, Woke
+from sidecar.core.vocabulary import (
+    Abandoned,
+    Answered,
+    Attempt,
+    Backoff,
+    ErrorKind,
+    Event,
+    Outcome,
+    Queue,
+    Race,
+    Step,
+    Woke,
+)
 
 _TIMED_OUT = Outcome(error=ErrorKind.TIMEOUT)
 
@@ -57,8 +69,13 @@ class Followed:
         if step is not None and not self._matched:
             self._match(step)
 
+    def hedged(self) -> None:
+        """The call asks its late target a second time. A candidate that waits for the same answer may get another one now."""
+        if self._attempting() is not None and self._matched:
+            self._lose(Why.HEDGED, self._agenda.now)
+
     def heard(self, fact: EventHeard) -> None:
-        done, event, step = self.actual.hears(fact.at), fact.event, self._attempting()
+        done, event, step = self.actual.hears(fact.event), fact.event, self._attempting()
         if not self._live():
             return
         if isinstance(event, Abandoned):
@@ -89,6 +106,9 @@ class Followed:
 
     def _perform(self, step: Step) -> None:
         now = self._agenda.now
+        if isinstance(step, Race):
+            self._race(step)
+            return
         self._step, self._since = step, now
         self._turn += 1
         if isinstance(step, Attempt):
@@ -112,6 +132,22 @@ class Followed:
             self._match(step)
             if not self._matched:
                 self._after(self._since + self._same, self._unmatched)
+
+    def _race(self, step: Race) -> None:
+        """One attempt is like any other, with a moment from which it is late; with two nobody knows what the second would get."""
+        first = step.attempts[0]
+        if len(step.attempts) > 1:
+            self._lose(Why.HEDGED, self._agenda.now)
+            return
+        goes_on = self._turn > 0 and self._step == first
+        self._turn += 1
+        if goes_on:
+            self._match(first)
+        else:
+            self._step, self._since = first, self._agenda.now
+            self._attempt(first)
+        if step.wake is not None and self._live():
+            self._at(self._since + step.wake, self._woke)
 
     def _match(self, step: Attempt) -> None:
         """Let the attempt be the real one, if that is on the same target since the same moment."""

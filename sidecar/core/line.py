@@ -2,14 +2,15 @@
 
 One truth for who writes a journal and who reads it. A line is a flat JSON object whose ``in`` says which input it is. Floats pass
 through JSON unchanged (both directions use the shortest text that gives the same float), so a replay is exact. What a call came
-to (``ended``) is no input; it stands in the journal so that a replay can be checked against it.
+to (``ended``) is no input; it stands in the journal so that a replay can be checked against it. That an attempt was
+broken on purpose (``fault``) is no input either: its outcome is, and the line says that it is not the target's.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, get_args
 
 from sidecar.core.fact import (
     AttemptEnded,
@@ -18,10 +19,13 @@ from sidecar.core.fact import (
     DormancyHeard,
     EventHeard,
     Fact,
+    Fault,
+    FaultInjected,
+    HealthHeard,
     Overridden,
     PolicyAdopted,
 )
-from sidecar.core.vocabulary import Abandoned, Answered, ErrorKind, Event, Outcome, Woke
+from sidecar.core.vocabulary import Abandoned, Answered, ErrorKind, Event, Outcome, Verdict, Woke
 from sidecar.policy.model import Policy
 
 SCHEMA = 1  # of the lines; a reader refuses what it does not know
@@ -61,7 +65,7 @@ def event_from(line: Mapping[str, Any]) -> Event:
         text=text,
         retry_after=None if line["retry_after"] is None else number(line, "retry_after"),
     )
-    return Answered(at, outcome)
+    return Answered(at, outcome, whole(line, "attempt") if "attempt" in line else None)
 
 
 def number(line: Mapping[str, Any], key: str) -> float:
@@ -90,9 +94,32 @@ def word(line: Mapping[str, Any], key: str) -> str:
     return value
 
 
+def probe_from(line: Mapping[str, Any]) -> HealthHeard:
+    """The probe a line tells of; its verdict is no input: an engine comes to it by itself. Raises KeyError, TypeError or ValueError."""
+    error, busy = line["error"], line["busy"]
+    status = None if line["status"] is None else whole(line, "status")
+    if (error is None) is (status is None):
+        raise ValueError("a probe has either an error or a status")
+    if not isinstance(busy, bool):
+        raise TypeError(f"busy must be true or false, found {busy!r}")
+    outcome = Outcome(error=None if error is None else ErrorKind(error), status=status)
+    return HealthHeard(
+        number(line, "at"), word(line, "target"), outcome, busy, number(line, "seconds"), Verdict(word(line, "verdict"))
+    )
+
+
 def policy_from(line: Mapping[str, Any]) -> Policy:
     """The policy an ``adopt`` line states. Raises pydantic's ValidationError for one that this version cannot read."""
     return Policy.model_validate(line["policy"])
+
+
+def fault_from(line: Mapping[str, Any]) -> FaultInjected:
+    """The injected fault a line tells of. Raises KeyError, TypeError or ValueError."""
+    fault = word(line, "fault")
+    if fault not in get_args(Fault):
+        raise ValueError(f"{fault!r} is no fault")
+    at, call, target = number(line, "at"), whole(line, "call"), word(line, "target")
+    return FaultInjected(at, call, target, whole(line, "number"), fault, word(line, "rule"))  # type: ignore[arg-type]
 
 
 def _heard(fact: EventHeard) -> dict[str, Any]:
@@ -106,11 +133,16 @@ def _heard(fact: EventHeard) -> dict[str, Any]:
     line["body"] = dict(outcome.body)
     line["text"] = outcome.text
     line["retry_after"] = outcome.retry_after
+    if event.attempt is not None:
+        line["attempt"] = event.attempt
     return line
 
 
 def _judged(fact: AttemptEnded) -> dict[str, Any]:
-    return {"in": "judged", "call": fact.call, "target": fact.target, "verdict": fact.verdict}
+    line: dict[str, Any] = {"in": "judged", "call": fact.call, "target": fact.target, "verdict": fact.verdict}
+    if fact.raced:  # of attempts side by side the events do not say which it was, and since when
+        line["attempt"], line["seconds"] = fact.number, fact.seconds
+    return line
 
 
 def _ended(fact: CallEnded) -> dict[str, Any]:
@@ -122,18 +154,36 @@ def _ended(fact: CallEnded) -> dict[str, Any]:
 
 
 def _began(fact: CallBegan) -> dict[str, Any]:
-    return {
+    line: dict[str, Any] = {
         "in": "call", "at": fact.at, "call": fact.call, "patience": fact.patience, "correlation_id": fact.correlation_id,
         "revision": fact.revision,
     }  # fmt: skip
+    if fact.session:
+        line["session"] = fact.session
+    return line
 
 
 def _dormancy(fact: DormancyHeard) -> dict[str, Any]:
     return {"in": "dormancy", "at": fact.at, "active": None if fact.active is None else sorted(fact.active)}
 
 
+def _health(fact: HealthHeard) -> dict[str, Any]:
+    error, status = fact.outcome.error, fact.outcome.status
+    return {
+        "in": "health", "at": fact.at, "target": fact.target, "error": error, "status": status, "busy": fact.busy, "seconds": fact.seconds,
+        "verdict": fact.verdict,
+    }  # fmt: skip
+
+
 def _overridden(fact: Overridden) -> dict[str, Any]:
     return {"in": "override", "at": fact.at, "target": fact.target, "override": fact.override}
+
+
+def _injected(fact: FaultInjected) -> dict[str, Any]:
+    return {
+        "in": "fault", "at": fact.at, "call": fact.call, "target": fact.target, "number": fact.number, "fault": fact.fault,
+        "rule": fact.rule,
+    }  # fmt: skip
 
 
 def _adopted(fact: PolicyAdopted) -> dict[str, Any]:
@@ -147,8 +197,10 @@ _LINES: Mapping[type, Callable[[Any], dict[str, Any]]] = {
     CallEnded: _ended,
     CallBegan: _began,
     DormancyHeard: _dormancy,
+    HealthHeard: _health,
     Overridden: _overridden,
     PolicyAdopted: _adopted,
+    FaultInjected: _injected,
 }
 KINDS = tuple(_LINES)
 """The facts there are lines for."""

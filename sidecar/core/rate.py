@@ -38,3 +38,9 @@ class SlidingWindows:
         while len(self._admitted) > self.max_keys:
             self._admitted.popitem(last=False)
         return None
+
+    def note(self, now: float, key: bytes, rate: Rate) -> None:
+        """Count a chat that somebody else let pass, for the time when that one cannot be asked."""
+        times = self._admitted.get(key, [])
+        del times[: max(len(times) - rate.calls + 1, 0)]
+        self.admit(now, key, rate)

@@ -35,13 +35,15 @@ from sidecar.core.fact import (
     EventHeard,
     Fact,
     FellBack,
+    HealthHeard,
+    Hedged,
     Overridden,
     PolicyAdopted,
     Retried,
 )
 from sidecar.core.followed import Followed
-from sidecar.core.plan import Call
 from sidecar.core.record import LatencyRecord
+from sidecar.core.scene import Call
 from sidecar.policy.model import Policy
 
 SAME = 0.01
@@ -131,6 +133,9 @@ class Shadow:
     def _dormancy(self, fact: DormancyHeard) -> None:
         self._engine.hear_dormancy(fact.at, fact.active)
 
+    def _health(self, fact: HealthHeard) -> None:
+        self._engine.hear_health(fact.at, fact.target, fact.outcome, busy=fact.busy, seconds=fact.seconds)
+
     def _overridden(self, fact: Overridden) -> None:
         if fact.target in self._engine.targets:
             self._engine.override(fact.at, fact.target, fact.override)
@@ -143,7 +148,7 @@ class Shadow:
             self._compared(crowded(fact))
             return
         patience = patience_of(fact.patience, terms.deadline, self._engine.scene.policy.deadline)
-        plan = self._engine.begin(fact.at, Call(fact.call, patience, who))
+        plan = self._engine.begin(fact.at, Call(fact.call, patience, who, fact.session))
         actual = Actual(terms, fact.at, self._same)
         followed = Followed(plan, actual, self._agenda, self._compared, who=who, same=self._same)
         self._calls[fact.call] = followed
@@ -157,9 +162,13 @@ class Shadow:
         if followed := self._calls.get(fact.call):
             followed.actual.backs_off(fact)
 
+    def _hedged(self, fact: Hedged) -> None:
+        if followed := self._calls.get(fact.call):
+            followed.hedged()
+
     def _fell(self, fact: FellBack) -> None:
         if followed := self._calls.get(fact.call):
-            followed.actual.falls()
+            followed.actual.falls(fact)
 
     def _heard(self, fact: EventHeard) -> None:
         if followed := self._calls.get(fact.call):
@@ -186,10 +195,12 @@ class Shadow:
 _TAKES: Mapping[type[Fact], Callable[[Shadow, Any], None]] = {
     PolicyAdopted: Shadow._adopted,  # noqa: SLF001 - its own table
     DormancyHeard: Shadow._dormancy,  # noqa: SLF001
+    HealthHeard: Shadow._health,  # noqa: SLF001
     Overridden: Shadow._overridden,  # noqa: SLF001
     CallBegan: Shadow._began,  # noqa: SLF001
     AttemptStarted: Shadow._attempted,  # noqa: SLF001
     Retried: Shadow._retried,  # noqa: SLF001
+    Hedged: Shadow._hedged,  # noqa: SLF001
     FellBack: Shadow._fell,  # noqa: SLF001
     EventHeard: Shadow._heard,  # noqa: SLF001
     CallEnded: Shadow._ended,  # noqa: SLF001

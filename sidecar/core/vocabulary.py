@@ -57,10 +57,12 @@ class Reason(StrEnum):
     BUDGET = "budget"  # a retry was due, and the retry budget was empty
     LIMITED = "limited"  # no slot, and no room or patience in the queue
     DORMANT = "dormant"  # off by power policy
+    UNHEALTHY = "unhealthy"  # down by its health probes
     OFF = "off"  # switched off by an operator's override
     MISCONFIGURED = "misconfigured"
     CALLER_ERROR = "caller_error"
     WAITING = "waiting"  # answered, but the answerer waits for a confirmation
+    AFFINITY = "affinity"  # its session stays for a while with the target it fell back to
 
 
 class Override(StrEnum):
@@ -122,6 +124,17 @@ class Attempt(Value):
     turn: int = 1
 
 
+class Race(Value):
+    """Step: have these ``attempts`` of one target under way; report ``Answered``, with its number, for the first of them that ends.
+
+    Those that are not under way yet begin now; one that was and is not named any more is cancelled. After ``wake`` seconds without an
+    answer report ``Woke``; None: wait for the answer.
+    """
+
+    attempts: tuple[Attempt, ...]
+    wake: float | None
+
+
 class Backoff(Value):
     """Step: wait ``delay`` seconds, then report ``Woke``. A retry on the same target follows."""
 
@@ -151,18 +164,19 @@ class Finish(Value):
     abandoned: bool = False
 
 
-Step = Attempt | Backoff | Queue | Finish
+Step = Attempt | Race | Backoff | Queue | Finish
 
 
 class Answered(Value):
-    """Event: the attempt under way has ended."""
+    """Event: the attempt under way has ended; in a race ``attempt`` is its number."""
 
     now: float
     outcome: Outcome
+    attempt: int | None = None
 
 
 class Woke(Value):
-    """Event: the backoff is over, or the ticket was granted or ran out of time."""
+    """Event: the backoff is over, the ticket was granted or ran out of time, or a race came to its ``wake``."""
 
     now: float
 

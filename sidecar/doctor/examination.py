@@ -7,6 +7,7 @@ import re
 import secrets
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, NamedTuple, TypeVar
+from urllib.parse import urlencode
 
 from sidecar.doctor.asking import Client, Heard
 from sidecar.doctor.host import Host
@@ -93,6 +94,17 @@ class Examination:
         """A path at which the sidecar answers chat itself; None where it answers none."""
         paths = self.policy.intercept.paths if self.policy.mode == "enforce" else ()
         return paths[0] if paths else None
+
+    def shown(self, url: str, token: str | None) -> tuple[str, dict[str, str]]:
+        """``url`` and header fields that bring ``token`` where the sidecar looks for one: in the URL only if nowhere else."""
+        auth = self.policy.auth
+        if not token:
+            return url, {}
+        if "header" in auth.sources:
+            return url, {auth.header: token}
+        if "bearer" in auth.sources:
+            return url, {"Authorization": f"Bearer {token}"}
+        return f"{url}?{urlencode({'token': token})}", {}
 
     def quote(self, text: object, most: int = _LONGEST_QUOTE) -> str:
         """What somebody else said, on one line and short; nothing at all if one of our tokens is in it."""

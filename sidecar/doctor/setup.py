@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from sidecar.core.value import replace
 from sidecar.edge.environment import Environment, UnusableEnvironmentError, read_environment
 from sidecar.edge.settings import Address, Settings, UnusableSettingsError, resolve
 from sidecar.policy.load import Loaded, PolicyError, load, parse
@@ -92,4 +93,4 @@ def _settings(
     anybody = said if said.accepted else said._replace(accepted=frozenset({"nobody"}))
     behind = resolve({**flags, "listen": _ANY_PORT}, anybody, environ, loaded)
     before = resolve({**flags, "gateway": _NOWHERE}, anybody, environ, loaded)
-    return behind._replace(listen=before.listen)
+    return replace(behind, listen=before.listen)

@@ -18,6 +18,7 @@ LINK_TOKEN = (
 ACCEPTED_TOKEN = ("VX11_TENTACULO_LINK_TOKEN", "VX11_OPERATOR_TOKEN", "VX11_GATEWAY_TOKEN", "API_TOKEN")
 MORE_TOKENS = "VX11_SIDECAR_TOKENS"
 ADMIN_TOKEN = "VX11_SIDECAR_ADMIN_TOKEN"  # noqa: S105 - the name of a variable
+REDIS_URL = "VX11_SIDECAR_REDIS_URL"
 AUTH_MODE = "VX11_AUTH_MODE"
 LONGEST_SECRET = 64 * 1024  # bytes of a secret file: more is a wrong path
 
@@ -27,7 +28,10 @@ class UnusableEnvironmentError(ValueError):
 
 
 class Environment(NamedTuple):
-    """``link_token`` goes to the targets, ``accepted`` come from clients; ``auth_mode`` is None where nothing is said."""
+    """``link_token`` goes to the targets, ``accepted`` come from clients; ``auth_mode`` is None where nothing is said.
+
+    ``redis`` is the URL of what replicas share, and as secret as the password that may stand in it.
+    """
 
     link_token: str | None
     accepted: frozenset[str]
@@ -36,6 +40,7 @@ class Environment(NamedTuple):
     gateway: str | None
     switch: str | None
     madre: str | None
+    redis: str | None = None
 
 
 def read_environment(environ: Mapping[str, str]) -> Environment:
@@ -52,6 +57,7 @@ def read_environment(environ: Mapping[str, str]) -> Environment:
         gateway=environ.get("VX11_SIDECAR_GATEWAY_URL") or None,
         switch=environ.get("VX11_SWITCH_URL") or None,
         madre=environ.get("VX11_MADRE_URL") or None,
+        redis=_secret(environ, REDIS_URL),
     )
 
 

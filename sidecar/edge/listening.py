@@ -131,6 +131,33 @@ async def listen(
     return listener
 
 
+async def opened(host: str, port: int, copies: int = 1) -> tuple[socket.socket, ...]:
+    """Sockets that listen on ``host:port``, for each address that the name has; nobody accepts from them yet. Raises OSError.
+
+    Of ``copies`` the system gives each its share of the connections (SO_REUSEPORT); they come one after the other, address by address.
+    """
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    sockets: list[socket.socket] = []
+    try:
+        for family, place in dict.fromkeys((family, address[:2]) for family, _, _, _, address in found):
+            sockets += _copies(family, (str(place[0]), int(place[1])), copies)
+    except BaseException:
+        for sock in sockets:
+            sock.close()
+        raise
+    return tuple(sockets)
+
+
+def _copies(family: int, place: tuple[str, int], copies: int) -> list[socket.socket]:
+    # Alone first: whoever has the port already might otherwise share it with us, and neither would know.
+    sole = socket.create_server(place, family=family, backlog=BACKLOG)
+    if copies == 1:
+        return [sole]
+    with sole:
+        place = sole.getsockname()[:2]
+    return [socket.create_server(place, family=family, backlog=BACKLOG, reuse_port=True) for _ in range(copies)]
+
+
 def _bound_unsent(sock: socket.socket) -> None:
     """What waits for a slow reader waits in the gateway, and not as megabytes in our system. Accepted sockets inherit it."""
     if hasattr(socket, "TCP_NOTSENT_LOWAT"):

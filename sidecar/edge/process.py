@@ -12,14 +12,16 @@ import resource
 import signal
 import socket
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any, NamedTuple
+from types import TracebackType
+from typing import Any, NamedTuple, Protocol, Self
 
 import orjson
 
-from sidecar.edge.app import GRACE, Read, Sidecar
+from sidecar.core.value import replace
+from sidecar.edge.app import GRACE, Serving
 from sidecar.edge.listening import Listeners, inherited
 from sidecar.edge.notify import Notify
 from sidecar.edge.outlets.log import Logging
@@ -39,6 +41,20 @@ class Leave(NamedTuple):
     takeover: Path | None = None
 
 
+class Whole(Protocol):
+    """What is run: a sidecar, or a supervisor of several."""
+
+    @property
+    def serving(self) -> Serving: ...
+    async def __aenter__(self) -> Self: ...
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> None: ...
+    def reload(self) -> None: ...
+    async def drain(self, grace: float = GRACE, *, delay: float = 0.0, relieved: bool = False) -> None: ...
+    def descriptors(self) -> dict[str, Sequence[int]]: ...
+
+
 def run_loop(main: Coroutine[Any, Any, None]) -> None:
     """Run ``main`` on the fastest loop there is."""
     try:
@@ -51,14 +67,19 @@ def run_loop(main: Coroutine[Any, Any, None]) -> None:
         runner.run(main)
 
 
-async def serve(settings: Settings, logging_: Logging, read: Read | None = None, leave: Leave | None = None) -> None:
-    """Serve until told to stop; SIGHUP reads policy and token files again, by ``read``. Raises OSError and ValueError."""
+async def serve(
+    settings: Settings, logging_: Logging, make: Callable[[Settings, Listeners], Whole], leave: Leave | None = None
+) -> None:
+    """Serve what ``make`` makes until told to stop; SIGHUP lets it reload. Raises OSError and ValueError.
+
+    ``make`` gets sockets that listen already, if there are any.
+    """
     leave = leave or Leave()
-    _raise_descriptor_limit()
+    raise_descriptor_limit()
     stop = Stop(leave)
     predecessor = ask(leave.takeover) if leave.takeover else None
     listeners = predecessor.listeners if predecessor else inherited(os.environ, os.getpid())
-    sidecar = Sidecar(as_reached(settings, listeners), logging_, read, listeners)
+    sidecar = make(as_reached(settings, listeners), listeners)
     notify = Notify(os.environ, os.getpid(), taken_over=predecessor is not None)
 
     def reload() -> None:
@@ -99,12 +120,21 @@ class Stop:
     def _heard(self) -> None:
         (self._again if self.first.is_set() else self.first).set()
 
+    def leave(self) -> None:
+        """Drain; told again it is the same."""
+        self.first.set()
+
+    def cut(self) -> None:
+        """End at once."""
+        self.first.set()
+        self._again.set()
+
     def relieve(self) -> None:
         """Another process serves in our place."""
         self.relieved = True
         self.first.set()
 
-    async def drain(self, sidecar: Sidecar) -> None:
+    async def drain(self, sidecar: Whole) -> None:
         """Let what is under way end; a further signal cuts it at once."""
         delay = 0.0 if self.relieved else self._leave.delay
         draining = sidecar.drain(self._leave.grace, delay=delay, relieved=self.relieved)
@@ -127,16 +157,15 @@ def say(event: dict[str, Any]) -> None:
 
 def as_reached(settings: Settings, listeners: Listeners) -> Settings:
     """Who opened the admin port for us decided who reaches it: off loopback it takes the admin token, whatever ``--admin`` says."""
-    if settings.admin_token is None and any(_reached_from_elsewhere(sock) for sock in listeners.admin):
-        return settings._replace(admin_token=settings.mutators)
-    return settings
+    exposed = settings.exposed or any(_reached_from_elsewhere(sock) for sock in listeners.admin)
+    return replace(settings, exposed=exposed)
 
 
 def _reached_from_elsewhere(sock: socket.socket) -> bool:
     return sock.family != socket.AF_UNIX and not is_loopback(sock.getsockname()[0])
 
 
-def _raise_descriptor_limit() -> None:
+def raise_descriptor_limit() -> None:
     """As many connections as the system allows us: the soft limit is often 1024."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < hard:

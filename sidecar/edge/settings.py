@@ -11,8 +11,9 @@ import re
 import socket
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
+from sidecar.core.value import Value, asdict, replace
 from sidecar.edge.environment import Environment, UnusableEnvironmentError, secret_files, secret_from
 from sidecar.edge.snapshot import Candidate, Destination, Snapshot
 from sidecar.edge.token import Open, Tokens
@@ -47,23 +48,32 @@ DEFAULTS: Mapping[str, Address] = {
 _CHOSEN = ("listen", "admin")  # where port 0 means that the system chooses one
 
 
-class Settings(NamedTuple):
-    """Everything that is decided before the first socket is opened."""
+class Basis(Value):
+    """What is decided before anything is built, wherever we stand."""
 
-    listen: Address
-    admin: Address
-    gateway: Address
     snapshot: Snapshot
-    admin_token: Tokens | None
-    """Who may read off loopback; None on loopback, where everybody may."""
     mutators: Tokens
-    """Who may change anything by the admin port; with no admin token nobody."""
+    """Who may change anything, and read what others must not reach; with no admin token nobody."""
     journal: Path | None
     auth_off: bool
     files: tuple[Path, ...]
     """What all this was read from."""
     candidate: Candidate | None = None
     """What runs beside the policy in force, if anything does."""
+    allow_chaos: bool = False
+    """Whether the policy's chaos rules act without an operator's order."""
+    redis: str | None = None
+    """Where replicas keep what they share; decided at start, and a secret."""
+
+
+class Settings(Basis, kw_only=True):
+    """Everything that is decided before the first socket is opened."""
+
+    listen: Address
+    admin: Address
+    gateway: Address
+    exposed: bool
+    """Whether other machines reach the admin port: then reading takes the admin token, too."""
 
 
 def resolve(flags: Mapping[str, str | None], said: Environment, environ: Mapping[str, str], loaded: Loaded) -> Settings:
@@ -73,49 +83,51 @@ def resolve(flags: Mapping[str, str | None], said: Environment, environ: Mapping
         if not _resolved(address.host):
             raise UnusableSettingsError(f"{name}: {address.host} does not resolve: name an address of this machine")
     gateway = _address("gateway", flags.get("gateway") or said.gateway)
-    snapshot = take_snapshot(flags, said, environ, loaded)
-    journal = flags.get("journal") or loaded.policy.journal.dir
-    mutators, shadow = _mutators(said), flags.get("shadow")
+    basis = take_basis(flags, said, environ, loaded)
     settings = Settings(
         listen=fixed["listen"],
         admin=fixed["admin"],
         gateway=gateway,
-        snapshot=snapshot,
-        admin_token=None if is_loopback(fixed["admin"].host) else mutators,
-        mutators=mutators,
-        journal=Path(journal) if journal else None,
-        auth_off=isinstance(snapshot.tokens, Open),
-        files=_files(loaded, environ),
-        candidate=take_candidate(Path(shadow)) if shadow else None,
+        exposed=not is_loopback(fixed["admin"].host),
+        **asdict(basis),
     )
     refuse_loop(settings.listen, gateway)
     return settings
 
 
+def take_basis(flags: Mapping[str, str | None], said: Environment, environ: Mapping[str, str], loaded: Loaded) -> Basis:
+    """Raises UnusableSettingsError. ``flags`` holds switch, madre, journal and shadow, None or nothing where not given."""
+    snapshot = take_snapshot(flags, said, environ, loaded)
+    journal = flags.get("journal") or loaded.policy.journal.dir
+    shadow = flags.get("shadow")
+    return Basis(
+        snapshot=snapshot,
+        mutators=_mutators(said),
+        journal=Path(journal) if journal else None,
+        auth_off=isinstance(snapshot.tokens, Open),
+        files=_files(loaded, environ),
+        candidate=take_candidate(Path(shadow)) if shadow else None,
+        redis=said.redis,
+    )
+
+
+Kind = TypeVar("Kind", bound=Basis)
+
+
 def renew(
-    settings: Settings,
-    flags: Mapping[str, str | None],
-    said: Environment,
-    environ: Mapping[str, str],
-    loaded: Loaded,
-) -> Settings:
-    """What a reload makes of ``settings``: addresses, journal and who may read stay. Raises UnusableSettingsError.
+    before: Kind, flags: Mapping[str, str | None], said: Environment, environ: Mapping[str, str], loaded: Loaded
+) -> Kind:
+    """What a reload makes of settings: addresses, journal and who reaches the admin port stay. Raises UnusableSettingsError.
 
     A file alone never lets everybody in while we run: authentication is turned off at start, or by the environment.
     """
     snapshot = take_snapshot(flags, said, environ, loaded)
-    if isinstance(snapshot.tokens, Open) and not settings.auth_off and said.auth_mode != "off":
+    if isinstance(snapshot.tokens, Open) and not before.auth_off and said.auth_mode != "off":
         raise UnusableSettingsError(
             f"{loaded.origin('auth.mode') or loaded.source}: auth.mode: off does not take effect while serving: "
             "restart, or leave it at token"
         )
-    mutators = _mutators(said)
-    return settings._replace(
-        snapshot=snapshot,
-        mutators=mutators,
-        admin_token=None if settings.admin_token is None else mutators,
-        files=_files(loaded, environ),
-    )
+    return replace(before, snapshot=snapshot, mutators=_mutators(said), files=_files(loaded, environ))
 
 
 def take_snapshot(
@@ -211,7 +223,7 @@ def _destination(target: Target, address: Address, said: Environment, environ: M
         token = secret_from(target.token_from, environ) if target.token_from else said.link_token
     except UnusableEnvironmentError as error:
         raise UnusableSettingsError(f"targets[{target.name}].token_from: {error}") from None
-    return Destination(f"http://{address}", target.path or "/", token)
+    return Destination(f"http://{address}", target.path or "/", token, target.effects == "dedup")
 
 
 def _auth_off(said: Environment, loaded: Loaded) -> bool:

@@ -11,11 +11,15 @@ from sidecar.policy.model import Policy
 
 
 class Destination(NamedTuple):
-    """Where a target is (``http://host:port`` and the path for chats), and the token it gets, never the client's."""
+    """Where a target is (``http://host:port`` and the path for chats), and the token it gets, never the client's.
+
+    ``dedup``: it honours an Idempotency-Key, so it gets one.
+    """
 
     origin: str
     path: str
     token: str | None
+    dedup: bool = False
 
 
 class Snapshot(NamedTuple):

@@ -27,7 +27,7 @@ from sidecar.edge.listening import PORTS, Listeners, UnusableSocketError, adopte
 
 PATIENCE = 5.0  # seconds for one word of the other process
 START = 60.0  # seconds that a new process may take to build itself
-MOST_DESCRIPTORS = 16
+MOST_DESCRIPTORS = 250  # a socket for each worker and address; the system passes no more than 253 at once
 SERVING, LEAVING = b"serving\n", b"leaving\n"
 _CREDENTIALS = struct.Struct("3i")  # pid, uid, gid
 

@@ -19,7 +19,7 @@ class Tokens:
         return len(self._accepted)
 
     def judge(self, values: Sequence[bytes]) -> Judgement | None:
-        """None if the token may pass. ``values`` are those of all fields with the token's name, in order: the first counts."""
+        """None if the token may pass. ``values`` are those that were found where a token is looked for, in order: the first counts."""
         offered = values[0].strip(b" \t") if values else b""
         if not offered:
             return "missing"

@@ -3,7 +3,7 @@
 ``switch=hang``, ``switch=slow:1.5``, ``switch=lognormal:1:0.5``, ``switch=ok``. A service shows one *behaviour* at a time (a hung
 switch cannot also send garbage), so a new one replaces the old; *modifiers* (slow, execute, ...) come on top of anything. What a modifier
 needs stands after its name, each number after a colon. The settings are changed while requests are being served: who waits for a fault
-to end, waits for ``moved``. What is drawn for a request (lognormal, failing) comes from ``luck`` and its seed.
+to end, waits for ``moved``. What is drawn for a request (lognormal, straggling, failing) comes from ``luck`` and its seed.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from sidecar.lab.luck import Luck
 SERVICES = ("gateway", "switch", "madre")
 
 LONGEST_SLOW = 3600.0  # seconds
+MOST_COLD = 10_000.0  # chats
 WIDEST = 3.0  # of a sigma: beyond, a mean is made of draws that nobody waits for
 
 
@@ -43,6 +44,14 @@ AMOUNTS: Mapping[str, tuple[Amount, ...]] = MappingProxyType(
         "lognormal": (
             Amount("MEDIAN", f"a median in seconds above 0 and at most {LONGEST_SLOW:.0f}", LONGEST_SLOW, "1"),
             Amount("SIGMA", f"a sigma of its logarithm from 0 to {WIDEST:.0f}", WIDEST, "0.5", from_zero=True),
+        ),
+        "straggling": (
+            Amount("SHARE", f"a share of the chats {_SHARE}", 1.0, "0.05"),
+            Amount("SECONDS", f"seconds above 0 and at most {LONGEST_SLOW:.0f}", LONGEST_SLOW, "2"),
+        ),
+        "cold": (
+            Amount("SECONDS", f"seconds above 0 and at most {LONGEST_SLOW:.0f}", LONGEST_SLOW, "0.5"),
+            Amount("CHATS", f"a number of chats above 0 and at most {MOST_COLD:.0f}", MOST_COLD, "20"),
         ),
         "failing": (Amount("SHARE", f"a share of the chats {_SHARE}", 1.0, "0.2"),),
         "capacity": (Amount("SHARE", f"a share of its usual speed {_SHARE}", 1.0, "0.5"),),
@@ -82,6 +91,8 @@ MODIFIERS: Mapping[str, Mapping[str, str]] = MappingProxyType(
         "switch": {
             "slow": "every chat blocks the switch for SECONDS, /health included",
             "lognormal": "every chat takes a drawn time longer, lognormal, beside the others: a model behind an API",
+            "straggling": "that share of the chats, drawn, takes SECONDS longer, beside the others",
+            "cold": "a chat blocks the switch for SECONDS longer, and each of the next CHATS for a little less: it warms up",
             "failing": "that share of the chats, drawn, is answered with 503",
             "capacity": "does what it does one at a time at that share of its speed: 0.5 takes twice as long",
             "unauthorised": "expects another token: everybody gets 401",
@@ -90,6 +101,7 @@ MODIFIERS: Mapping[str, Mapping[str, str]] = MappingProxyType(
         "madre": {
             "slow": "every chat takes SECONDS longer",
             "lognormal": "every chat takes a drawn time longer, lognormal",
+            "straggling": "that share of the chats, drawn, takes SECONDS longer",
             "failing": "that share of the chats, drawn, is answered with 500",
             "capacity": "does her own work, one at a time, at that share of her speed: 0.5 takes twice as long",
             "detached": "does not ask the switch: answers with its own text in about 60 ms",
@@ -171,6 +183,7 @@ class Faults:
         self._luck = Luck(seed, service)
         self._modifiers: dict[str, tuple[float, ...]] = {}
         self._moved = asyncio.Event()
+        self._warmed = 0  # chats since it was ordered to be cold
 
     def take(self, wanted: Order) -> None:
         if wanted.fault == OK:
@@ -180,6 +193,7 @@ class Faults:
             self.behaviour = wanted.fault
         else:
             self._modifiers[wanted.fault] = wanted.amounts
+            self._warmed = 0 if wanted.fault == "cold" else self._warmed
         self._moved.set()
         self._moved = asyncio.Event()
 
@@ -202,8 +216,15 @@ class Faults:
 
     def draw_seconds(self) -> float:
         """How much longer this chat takes: drawn anew each time it is asked for."""
-        amounts = self._modifiers.get("lognormal")
-        return self._luck.takes(*amounts) if amounts else 0.0
+        usual, rare = self._modifiers.get("lognormal"), self._modifiers.get("straggling")
+        seconds = self._luck.takes(*usual) if usual else 0.0
+        return seconds + (rare[1] if rare and self._luck.straggles(rare[0]) else 0.0)
+
+    def warm_up(self) -> float:
+        """Seconds that ``cold`` adds to this chat: less each time it is asked for, and nothing in the end."""
+        seconds, chats = self._modifiers.get("cold", (0.0, 1.0))
+        self._warmed += 1
+        return seconds * max(1 - (self._warmed - 1) / chats, 0.0)
 
     def draw_failure(self) -> bool:
         """Whether this chat fails: drawn anew each time it is asked for."""

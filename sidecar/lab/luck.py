@@ -27,10 +27,15 @@ class Luck:
             raise ValueError(f"a seed is a whole number from 0 to {LARGEST}, not {seed}")
         self._takes = Random(f"{seed} {service} takes")  # noqa: S311 - nothing here is a secret
         self._fails = Random(f"{seed} {service} fails")  # noqa: S311
+        self._straggles = Random(f"{seed} {service} straggles")  # noqa: S311
 
     def takes(self, median: float, sigma: float) -> float:
         """Seconds, lognormal: half of the draws are below ``median``; ``sigma`` is that of the logarithm."""
         return self._takes.lognormvariate(math.log(median), sigma)
+
+    def straggles(self, share: float) -> bool:
+        """True for that share (0 to 1) of the draws."""
+        return self._straggles.random() < share
 
     def fails(self, share: float) -> bool:
         """True for that share (0 to 1) of the draws."""

@@ -77,7 +77,7 @@ class Switch:
         request = check(read(ask.body, ask.header("content-type")), SwitchRequest)
         await self._pace.sleep(self._faults.draw_seconds())
         async with self._turn:
-            await self._pace.sleep(self._work)
+            await self._pace.sleep(self._work())
             broken = await self._misbehaviour(ask)
             return broken if broken is not None else as_json(await self._judged(request))
 
@@ -87,7 +87,7 @@ class Switch:
         prompt = str(payload.get("prompt", "")) if isinstance(payload, dict) else ""
         await self._pace.sleep(self._faults.draw_seconds())
         async with self._turn:
-            await self._pace.sleep(self._work)
+            await self._pace.sleep(self._work())
             broken = await self._misbehaviour(ask)
             if broken is not None:
                 return broken
@@ -97,10 +97,9 @@ class Switch:
             answer = {"status": "queued", "model": "general-7b", "queue_size": 1, "task_queue_id": next(self._jobs)}
             return as_json({**answer, "reply": reply})
 
-    @property
     def _work(self) -> float:
-        """Seconds in which a chat blocks it."""
-        return (CHAT_WORK + self._faults.slow) / self._faults.capacity
+        """Seconds in which a chat blocks it; one more chat has come to it when it is asked for."""
+        return (CHAT_WORK + self._faults.slow + self._faults.warm_up()) / self._faults.capacity
 
     async def _misbehaviour(self, ask: Ask) -> web.StreamResponse | None:
         if self._faults.draw_failure():

@@ -31,8 +31,8 @@ A small VX11 is running on this machine, with the sidecar in front of it. Nothin
 6. Mend the switch, wait a few seconds, chat again: "degraded":false is back.
    curl -s -X DELETE {control}/fault/switch
 
-More to break: switch refuse, slow:1.5, lognormal:1:0.5, failing:0.2, error, partial, empty, 500, html, reset, garbage,
-unauthorised; madre hang, refuse, detached, waiting. `curl -s {control}/` lists them all.
+More to break: switch refuse, slow:1.5, lognormal:1:0.5, straggling:0.05:2, failing:0.2, cold:0.5:20, error, partial, empty, 500,
+html, reset, garbage, unauthorised; madre hang, refuse, detached, waiting. `curl -s {control}/` lists them all.
 """
 
 

@@ -6,7 +6,8 @@ A pure function of the policy, by the same rules by which a chat is answered:
   reserves of the targets below, which keep back half of what is left at most.
 * A retry needs something that may be tried again, a target that may be sent it, and a whole retry in the budget. Where only
   what was never sent is tried again, an attempt before the last can have lasted for the connect timeout at most.
-* For any n chats since start a target gets at most n·(1 + ratio) + burst attempts, probes included.
+* For any n chats since start a target gets at most n·(1 + ratio) + burst attempts, probes and hedges included.
+* A hedge goes out beside the first attempt, so it makes no chat longer.
 * A target that is back is found out when the open time and one probe are over at the latest, given that somebody chats.
 
 Times are in seconds, and counted from the moment the chat came in where they say "by".
@@ -61,10 +62,17 @@ class TargetFigures(NamedTuple):
     degraded: float
     concurrent: int
     queue: int
+    hedges: int = 0
+    """Of one chat at most, on top of its attempts."""
+
+    @property
+    def requests(self) -> int:
+        """What one chat can send it at most, one after the other and side by side."""
+        return self.attempts + self.hedges
 
     def amplification(self, calls: int) -> float:
-        """The most attempts that ``calls`` chats since start can lead to."""
-        return min(calls * (1 + self.ratio) + self.burst, calls * self.attempts)
+        """The most requests that ``calls`` chats since start can lead to."""
+        return min(calls * (1 + self.ratio) + self.burst, calls * self.requests)
 
 
 class Layers(NamedTuple):
@@ -107,8 +115,8 @@ def figures(
     for depth, target in enumerate(policy.ladder):
         found.append(_target(target, reserves[depth], Span(began, 0.0), patience, sum(reserves[depth + 1 :])))
         began = found[-1].by
-    layers = Layers(ui, sum(target.attempts for target in found), switch)
-    sustained = sum(min(1 + target.ratio, target.attempts) for target in found) * ui * switch
+    layers = Layers(ui, sum(target.requests for target in found), switch)
+    sustained = sum(min(1 + target.ratio, target.requests) for target in found) * ui * switch
     return Figures(patience, tuple(found), began, layers, sustained, budgets(policy.slo, rate))
 
 
@@ -129,6 +137,14 @@ def attempts_of(target: Target) -> int:
     retry = target.retry
     retries = retry.on or retry.on_timeout if resends(target) else "connect-failure" in retry.on
     return retry.max_attempts if retries and target.retry_budget.burst >= 1 else 1
+
+
+def hedges_of(target: Target) -> int:
+    """Second requests beside the first that one chat can lead to: with nothing that pays for one, or no time, it is none."""
+    hedge, own = target.hedge, target.timeouts.attempt
+    paid = hedge.max_extra_load > 0 and target.retry_budget.burst >= 1 and target.limiter.max_concurrent > 1
+    in_time = own is None or isinstance(hedge.delay, str) or hedge.delay < own
+    return int(hedge.enabled and target.effects != "unsafe" and paid and in_time)
 
 
 def longest_open(target: Target) -> float:
@@ -158,6 +174,7 @@ def _target(target: Target, reserve: float, began: Span, patience: float, below:
         _exact(longest_open(target) + attempt.most),
         target.limiter.max_concurrent,
         target.limiter.queue,
+        hedges_of(target),
     )
 
 

@@ -10,11 +10,12 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from sidecar.policy.chaos import MOST_CHAOS, ChaosRule
+from sidecar.policy.chaos import check as check_chaos
 from sidecar.policy.objectives import LatencyObjective, Slo
 from sidecar.policy.section import (
-    RESERVED,
     Count,
     FieldNames,
     HeaderName,
@@ -28,16 +29,18 @@ from sidecar.policy.section import (
     Section,
     Written,
     disagree,
-    reserved,
     unset,
 )
 from sidecar.policy.targets import (
     BUILTIN,
     PER_TARGET,
+    QUANTILES,
     Backoff,
     BreakerPolicy,
     ErrorName,
     HalfOpen,
+    HealthPolicy,
+    HedgePolicy,
     LimiterPolicy,
     OpenTime,
     OutcomeRules,
@@ -51,16 +54,26 @@ from sidecar.policy.targets import (
     Window,
     complete,
 )
-from sidecar.policy.units import CallRate, Duration, Rate, Share, Size, Unbounded
+from sidecar.policy.units import CallRate, Duration, DurationOrZero, Rate, Share, Size, Unbounded
 
 __all__ = [
-    "BUILTIN", "PER_TARGET", "Admin", "Auth", "Backoff", "BreakerPolicy", "Cors", "DeadlinePolicy", "Dormant",
-    "ErrorName", "Fallback", "FallbackCause", "Guards", "HalfOpen", "Intercept", "Journal", "LatencyObjective",
-    "LimiterPolicy", "OpenTime", "OutcomeRules", "Overload", "Policy", "Relay", "RelayLimits", "RelayTimeouts", "Reply", "Retry",
-    "RetryBudgetPolicy", "Rule", "Section", "Slo", "SlowCall", "Target", "TargetName", "Timeouts", "Window",
+    "BUILTIN", "PER_TARGET", "QUANTILES", "Admin", "Affinity", "Auth", "Backoff", "BreakerPolicy", "ChaosRule", "Cors",
+    "DeadlinePolicy", "Dormant", "ErrorName", "Fallback", "FallbackCause", "Guards", "HalfOpen", "HealthPolicy", "HedgePolicy",
+    "Idempotency", "Intercept", "Journal", "LatencyObjective", "LimiterPolicy", "OpenTime", "OutcomeRules", "Overload", "Policy",
+    "Relay", "RelayLimits", "RelayTimeouts", "Reply", "Retry", "RetryBudgetPolicy", "Rule", "Section", "Slo", "SlowCall", "Target",
+    "TargetName", "Timeouts", "Window",
 ]  # fmt: skip
 
-FallbackCause = Literal["open", "failure", "timeout", "budget", "limited", "dormant", "misconfigured"]
+FallbackCause = Literal["open", "failure", "timeout", "budget", "limited", "dormant", "unhealthy", "misconfigured"]
+
+
+TokenSource = Literal["header", "bearer", "query"]
+
+
+def _each_once(sources: tuple[TokenSource, ...]) -> tuple[TokenSource, ...]:
+    if len(set(sources)) < len(sources):
+        raise ValueError("must name each source once")
+    return sources
 
 
 class Auth(Section):
@@ -68,21 +81,23 @@ class Auth(Section):
         "token", description="token: demand it · off: let everybody chat, said in the log at start"
     )
     header: HeaderName = Field("x-vx11-token", description="the header that carries the token, lower case")
-    sources: Annotated[
-        tuple[Annotated[Literal["header"], reserved("bearer", "query", write="header")], ...],
-        Listed,
-        Field(min_length=1, max_length=1),
-    ] = Field(("header",), description="where a token is looked for", json_schema_extra=RESERVED)
+    sources: Annotated[tuple[TokenSource, ...], Listed, AfterValidator(_each_once)] = Field(
+        ("header",),
+        min_length=1,
+        description="where a token is looked for, in this order; the first that holds one decides: header (auth.header) · bearer "
+        "(Authorization: Bearer T) · query (?token=T)",
+        json_schema_extra={"uniqueItems": True},
+    )
 
 
 class Intercept(Section):
     paths: Paths = Field(
         ("/operator/api/chat", "/operator/api/v1/chat"), description="decoded paths whose POST is ours to answer"
     )
-    commands: Annotated[Literal["relay"], reserved("intercept", write="relay")] = Field(
+    commands: Literal["relay", "intercept"] = Field(
         "relay",
-        description="/operator/api/chat/commands reaches chat inside the gateway: it is relayed, and a token is demanded",
-        json_schema_extra=RESERVED,
+        description="/operator/api/chat/commands reaches chat inside the gateway where its command is message; a token is demanded in "
+        "any case · relay: all of it goes to the gateway · intercept: such a message is answered as a chat, the rest goes there",
     )
 
 
@@ -109,6 +124,11 @@ class Guards(Section):
     # fmt: on
 
 
+class Shared(Section):
+    timeout: Duration = Field(0.05, description="how long a chat waits for Redis; beyond, this replica counts alone")
+    pause: Duration = Field(1.0, description="after Redis failed, until it is tried again; meanwhile nobody asks it")
+
+
 class Overload(Section):
     chats: Count = Field(256, description="chats under way at once")
     relays: Count = Field(512, description="relayed requests at once whose answer has not begun")
@@ -125,7 +145,7 @@ _LOCAL_TEXT = {
 
 class Fallback(Section):
     on: Annotated[tuple[FallbackCause, ...], Listed] = Field(
-        ("open", "failure", "timeout", "budget", "limited", "dormant", "misconfigured"),
+        ("open", "failure", "timeout", "budget", "limited", "dormant", "unhealthy", "misconfigured"),
         description="what sends a call to the next target",
     )
     local: Literal["answer", "error"] = Field(
@@ -141,10 +161,41 @@ class Fallback(Section):
     )
 
 
-class Reply(Section):
-    shape: Annotated[Literal["superset"], reserved("reference", "stub", write="superset")] = Field(
-        "superset", description="the fields of an answer", json_schema_extra=RESERVED
+class Affinity(Section):
+    stick: DurationOrZero = Field(
+        0.0, description="how long a session stays with the target it fell back to; 0: it does not"
     )
+
+
+class Reply(Section):
+    shape: Literal["superset", "reference", "stub"] = Field(
+        "superset",
+        description="superset: the fields of the reference and those today's UI reads · reference: its eight fields alone · stub: "
+        "ok and data, for clients of the stub before it",
+    )
+
+
+class Idempotency(Section):
+    mode: Literal["off", "on"] = Field(
+        "off", description="on: a chat with a key is answered once, and its repetitions get the same answer again"
+    )
+    header: HeaderName = Field("idempotency-key", description="the header that carries the key, lower case")
+    ttl: Duration = Field(600.0, description="how long an answer is kept for repetitions")
+    degraded_ttl: DurationOrZero = Field(
+        0.0, description="the same for a degraded answer; 0: it is not kept, and a repetition is a new chat"
+    )
+    max: Count = Field(1024, description="answers kept, and keys of chats under way; the oldest answer goes first")
+    max_size: Size = Field(8 << 20, description="bytes of all answers kept; the oldest goes first")
+    repeats: CallRate = Field(
+        Rate(30, 60.0), description="repetitions of one key that are let in beside guards.rate_limit; 429 beyond"
+    )
+
+    @model_validator(mode="after")
+    def _degraded_goes_first(self) -> Self:
+        if self.degraded_ttl > self.ttl:
+            words = "idempotency.degraded_ttl must not be longer than idempotency.ttl: an answer of the primary is worth more"
+            raise disagree(words, "degraded_ttl", "ttl")
+        return self
 
 
 class Dormant(Section):
@@ -191,7 +242,7 @@ class Cors(Section):
         description="the gateway's own allow-list",
     )
     expose: FieldNames = Field(
-        ("X-Correlation-Id", "Server-Timing", "Proxy-Status", "Retry-After"),
+        ("X-Correlation-Id", "Server-Timing", "Proxy-Status", "Retry-After", "Idempotent-Replayed"),
         description="headers a browser script may read",
     )
 
@@ -221,14 +272,6 @@ def _version(value: object) -> object:
     return value
 
 
-Nothing = Annotated[None, reserved(), WithJsonSchema({"not": {}})]
-
-
-def _planned(description: str) -> Any:
-    """Declare a field that is reserved as a whole."""
-    return Field(None, exclude_if=unset, description=description, json_schema_extra=RESERVED)
-
-
 class Policy(Section):
     """The whole of it."""
 
@@ -242,6 +285,9 @@ class Policy(Section):
     intercept: Intercept = Field(Intercept(), description="which requests are ours to answer")
     deadline: DeadlinePolicy = Field(DeadlinePolicy(), description="when the answer must have left")
     guards: Guards = Field(Guards(), description="what is refused before any target is asked")
+    shared: Shared = Field(
+        Shared(), description="limits and keys that replicas keep together, where VX11_SIDECAR_REDIS_URL names a Redis"
+    )
     overload: Overload = Field(
         Overload(), description="too much to do: 503 at once, so that the rest is served in time"
     )
@@ -257,22 +303,25 @@ class Policy(Section):
     retry_budget: RetryBudgetPolicy = Field(
         RetryBudgetPolicy(), description="bounds retries as a share of calls, for every target"
     )
+    hedge: HedgePolicy = Field(HedgePolicy(), description="a second request beside a late one, for every target")
     breaker: BreakerPolicy = Field(BreakerPolicy(), description="leaves a failing target alone, for every target")
     limiter: LimiterPolicy = Field(LimiterPolicy(), description="bounds concurrency, for every target")
+    health: HealthPolicy = Field(HealthPolicy(), description="active health checks, for every target")
     fallback: Fallback = Field(Fallback(), description="the way down the ladder")
+    affinity: Affinity = Field(Affinity(), description="sessions that stay where they fell")
     reply: Reply = Field(Reply(), description="what an answer looks like")
     dormant: Dormant = Field(Dormant(), description="a switch that is off on purpose")
+    idempotency: Idempotency = Field(
+        Idempotency(), description="a chat that is sent again under the same key is answered once"
+    )
     relay: Relay = Field(Relay(), description="everything that is not chat")
     cors: Cors = Field(Cors(), description="for browsers, on answers we make ourselves")
     admin: Admin = Field(Admin(), description="the admin port")
     journal: Journal = Field(Journal(), description="what replay reads")
     slo: Slo = Field(Slo(), description="what is promised, and what alert rules are made from")
-    hedge: Nothing = _planned("hedged attempts")
-    health: Nothing = _planned("active probes")
-    affinity: Nothing = _planned("sessions that stay where they fell")
-    idempotency: Nothing = _planned("Idempotency-Key")
-    chaos: Annotated[tuple[()], Listed, reserved(write="[]")] = Field(
-        (), description="fault injection", json_schema_extra=RESERVED
+    chaos: Annotated[tuple[ChaosRule, ...], Listed, Field(max_length=MOST_CHAOS)] = Field(
+        (),
+        description="faults to inject, where the sidecar was started with --allow-chaos or an operator switched them on",
     )
 
     @model_validator(mode="before")
@@ -287,6 +336,7 @@ class Policy(Section):
             raise disagree(f"each target may stand once, found {', '.join(names)}", "targets")
         if "local" in names[:-1]:
             raise disagree("local always answers, so nothing below it is ever asked: put it last", "targets")
+        check_chaos(self.chaos, self.auth.header)
         return self
 
     @cached_property

@@ -46,9 +46,6 @@ def schema() -> dict[str, Any]:
 
 
 def _mark(field: dict[str, Any]) -> None:
-    """Say in words, for whoever hovers over it, what nothing obeys yet; and which keys a mapping takes, if not all."""
-    if field.get("reserved"):
-        what = "leave it out" if "not" in field else "nothing but the default is obeyed yet"
-        field["description"] = f"Reserved, {what}: {field['description']}"
+    """Say which keys a mapping takes, if not all."""
     if "patternProperties" in field:
         field["propertyNames"] = {"anyOf": [{"pattern": pattern} for pattern in field["patternProperties"]]}

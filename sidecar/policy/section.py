@@ -12,11 +12,9 @@ from dataclasses import dataclass
 from ipaddress import ip_network
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetJsonSchemaHandler, ValidationError, WrapValidator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError
-
-RESERVED: dict[str, Any] = {"reserved": True}  # in the JSON schema of a field that nothing obeys yet
 
 
 class Section(BaseModel):
@@ -28,21 +26,6 @@ class Section(BaseModel):
 def disagree(message: str, *fields: str) -> PydanticCustomError:
     """Build the error for fields that are right alone and wrong together; the first one stated is pointed at."""
     return PydanticCustomError("disagree", "{words}", {"words": message, "fields": fields})
-
-
-def reserved(*values: object, write: str | None = None) -> WrapValidator:
-    """Mark ``values`` (none given: whatever the type does not take) as planned, with nothing to obey them yet."""
-
-    def obeyed(value: Any, read: Callable[[Any], Any]) -> Any:
-        try:
-            return read(value)
-        except ValidationError:
-            if values and value not in values:
-                raise
-        instead = f"write {write}, or leave it out" if write else "leave it out"
-        raise ValueError(f"is reserved: this version has nothing that would obey it; {instead}")
-
-    return WrapValidator(obeyed)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,6 @@ from pydantic import BaseModel, Field, PlainValidator, WithJsonSchema, model_val
 
 from sidecar.policy.section import (
     HOST,
-    RESERVED,
     Count,
     Listed,
     Name,
@@ -22,20 +21,20 @@ from sidecar.policy.section import (
     Section,
     Written,
     disagree,
-    reserved,
     unset,
 )
-from sidecar.policy.units import AutoDuration, Duration, DurationOrZero, Share
+from sidecar.policy.units import AutoDuration, Duration, DurationOrZero, HedgeDelay, Share
 
 TargetName = Literal["switch", "madre", "local"]
 ErrorName = Literal[
     "connect", "dns", "connect-timeout", "timeout", "reset", "truncated", "protocol", "too-large", "not-json"
 ]
 
-PER_TARGET = ("timeouts", "outcome", "retry", "retry_budget", "breaker", "limiter")
+PER_TARGET = ("timeouts", "outcome", "retry", "retry_budget", "hedge", "breaker", "limiter", "health")
+QUANTILES: Mapping[str, float] = {"p50": 0.5, "p75": 0.75, "p90": 0.9, "p95": 0.95}
 BUILTIN: Mapping[str, Mapping[str, Any]] = {
     "switch": {"path": "/switch/chat", "limiter": {"max_concurrent": 4, "queue": 8}},
-    "madre": {"path": "/madre/chat", "limiter": {"max_concurrent": 2, "queue": 4}},
+    "madre": {"path": "/madre/chat", "limiter": {"max_concurrent": 2, "queue": 4}, "health": {"timeout": "3s"}},
     "local": {},
 }
 
@@ -132,6 +131,19 @@ class RetryBudgetPolicy(Section):
     burst: Annotated[float, Field(ge=0, le=1000)] = Field(3.0, description="the balance at start and at most")
 
 
+class HedgePolicy(Section):
+    enabled: bool = Field(
+        default=False,
+        description="send a second request where the first is late; never to a target with effects unsafe",
+    )
+    delay: HedgeDelay = Field(
+        "p95", description="how late: a duration, or this quantile of the target's last answers, from 20 on"
+    )
+    max_extra_load: Share = Field(
+        0.01, description="hedges are at most this share of the calls; the retry budget bounds them, too"
+    )
+
+
 class Window(Section):
     type: Literal["count", "time"] = Field(
         "count", description="the last `size` calls, or the calls of the last `duration`"
@@ -192,9 +204,37 @@ class LimiterPolicy(Section):
         8, description="calls that may wait for a slot; built in for madre: 4"
     )
     queue_timeout: DurationOrZero = Field(0.2, description="how long one may wait")
-    adaptive: Annotated[Literal["off"], reserved(write="off")] = Field(
-        "off", description="gradient limit", json_schema_extra=RESERVED
+    adaptive: Literal["off", "gradient"] = Field(
+        "off", description="gradient: as many at once as the target answers without making them wait, within the bounds"
     )
+    min_concurrent: Count = Field(
+        1, description="the lower bound of an adaptive limit; max_concurrent is the upper one"
+    )
+    tolerance: Annotated[float, Field(ge=1, le=10)] = Field(
+        1.5, description="an adaptive limit falls where answers take this many times what they take alone"
+    )
+    slow_start: DurationOrZero = Field(
+        0.0, description="after the target has recovered its slots grow from 1 to the limit over this time; 0: at once"
+    )
+
+    @model_validator(mode="after")
+    def _bounded(self) -> Self:
+        if self.min_concurrent > self.max_concurrent:
+            words = "limiter.min_concurrent must not be larger than limiter.max_concurrent"
+            raise disagree(words, "min_concurrent", "max_concurrent")
+        return self
+
+
+class HealthPolicy(Section):
+    # fmt: off
+    mode: Literal["off", "probe"] = Field("off", description="probe: ask its path in the background, and leave out a target that is down")
+    path: Path = Field("/health", description="asked with GET, without a token; 2xx is good, 5xx and no answer are failures")
+    interval: Duration = Field(5.0, description="from the begin of a probe to the begin of the next")
+    jitter: Annotated[float, Field(ge=0, le=1)] = Field(0.2, description="spread around the interval, as a share of it")
+    timeout: Duration = Field(1.0, description="until the whole answer is there; built in for madre: 3s")
+    rise: Annotated[int, Field(ge=1, le=100)] = Field(2, description="good probes in a row that bring a target back")
+    fall: Annotated[int, Field(ge=1, le=100)] = Field(3, description="failed ones in a row that take it away; silence in a chat is none")
+    # fmt: on
 
 
 Url = Annotated[str, Written(rf"http://{HOST}", "http://host:port, without user, path and query")]
@@ -224,8 +264,10 @@ class Target(Section):
     outcome: OutcomeRules = Field(OutcomeRules(), description="for this target alone")
     retry: Retry = Field(Retry(), description="for this target alone")
     retry_budget: RetryBudgetPolicy = Field(RetryBudgetPolicy(), description="for this target alone")
+    hedge: HedgePolicy = Field(HedgePolicy(), description="for this target alone")
     breaker: BreakerPolicy = Field(BreakerPolicy(), description="for this target alone")
     limiter: LimiterPolicy = Field(LimiterPolicy(), description="for this target alone")
+    health: HealthPolicy = Field(HealthPolicy(), description="for this target alone")
 
 
 def complete(data: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable
 from typing import Annotated, Any, NamedTuple
 
-from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
+from pydantic import BeforeValidator, PlainSerializer, PlainValidator, WithJsonSchema
 
 _DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)(ms|s|m|h)")
 _MICROSECONDS = {"ms": 1_000, "s": 1_000_000, "m": 60_000_000, "h": 3_600_000_000}
@@ -66,6 +66,15 @@ def _duration_or(word: str) -> Callable[[object], float | None]:
         return None if value == word else _positive_duration(value, f"{word} or ")
 
     return read
+
+
+_QUANTILES = ("p50", "p75", "p90", "p95")  # of a hundred-odd answers that are remembered, one beyond says nothing
+
+
+def _hedge_delay(value: object) -> float | str:
+    if isinstance(value, str) and value in _QUANTILES:
+        return value
+    return _positive_duration(value, f"{', '.join(_QUANTILES)} or ")
 
 
 def _size(value: object) -> int:
@@ -144,10 +153,17 @@ def _or_schema(constant: object) -> WithJsonSchema:
     return WithJsonSchema({"anyOf": [{"const": constant}, _duration_schema]})
 
 
+def _delay_text(delay: float | str) -> str:
+    return delay if isinstance(delay, str) else duration_text(delay)
+
+
+_delay_schema = WithJsonSchema({"anyOf": [{"enum": list(_QUANTILES)}, _duration_schema]})
+
 # fmt: off
 Duration = Annotated[float, BeforeValidator(_positive_duration), _duration_out, WithJsonSchema(_duration_schema)]
 DurationOrZero = Annotated[float, BeforeValidator(_duration_or_zero), _duration_out, _or_schema(0)]
 AutoDuration = Annotated[float | None, BeforeValidator(_duration_or("auto")), _or_word("auto"), _or_schema("auto")]
+HedgeDelay = Annotated[float | str, PlainValidator(_hedge_delay), PlainSerializer(_delay_text, return_type=str), _delay_schema]
 Unbounded = Annotated[float | None, BeforeValidator(_duration_or("none")), _or_word("none"), _or_schema("none")]
 Size = Annotated[int, BeforeValidator(_size), PlainSerializer(size_text, return_type=str), WithJsonSchema(_text(_SIZE, "64KiB", "1MiB"))]
 Share = Annotated[float, BeforeValidator(_share), _share_out, WithJsonSchema(_text(_SHARE, "50%"))]

@@ -17,8 +17,8 @@ from pydantic import ValidationError
 
 from sidecar.core.engine import Engine, Plan
 from sidecar.core.fact import AttemptEnded, CallEnded, Emit, Fact
-from sidecar.core.line import EVENTS, event_from, number, policy_from, to_line, whole, word
-from sidecar.core.plan import Call
+from sidecar.core.line import EVENTS, event_from, fault_from, number, policy_from, probe_from, to_line, whole, word
+from sidecar.core.scene import Call
 from sidecar.core.vocabulary import Finish, Override
 from sidecar.replay.journal import Journal, Line
 
@@ -91,6 +91,9 @@ class ExactReplay:
         elif kind in ("adopt", "continued"):
             self._in_order(number(fields, "at"))
             self._adopt(fields)
+        elif kind == "fault":  # no input: the outcome that came of it is
+            self._in_order(number(fields, "at"))
+            self._emit(fault_from(fields))
         elif kind == "dropped":
             raise ValueError(f"lines were lost before this one, {fields['lines']} of this run so far")
 
@@ -110,7 +113,8 @@ class ExactReplay:
             self._engine.adopt(now, policy, revision=revision, source=source)
 
     def _call(self, engine: Engine, fields: Any) -> None:
-        call = Call(whole(fields, "call"), number(fields, "patience"), word(fields, "correlation_id"))
+        session = word(fields, "session") if "session" in fields else ""
+        call = Call(whole(fields, "call"), number(fields, "patience"), word(fields, "correlation_id"), session)
         if call.number in self._begun:
             raise ValueError(f"call {call.number} begins a second time")
         self._begun.add(call.number)
@@ -133,6 +137,10 @@ class ExactReplay:
         if active is not None and not (isinstance(active, list) and all(isinstance(name, str) for name in active)):
             raise TypeError(f"active must be names of services or nothing, found {active!r}")
         engine.hear_dormancy(number(fields, "at"), None if active is None else frozenset(active))
+
+    def _health(self, engine: Engine, fields: Any) -> None:
+        heard = probe_from(fields)
+        engine.hear_health(heard.at, heard.target, heard.outcome, busy=heard.busy, seconds=heard.seconds)
 
     def _override(self, engine: Engine, fields: Any) -> None:
         target, override = word(fields, "target"), fields["override"]
@@ -176,6 +184,7 @@ def _as_read(lines: list[dict[str, Any]]) -> Any:
 _INPUTS: dict[str, Callable[[ExactReplay, Engine, Any], None]] = {
     "call": ExactReplay._call,  # noqa: SLF001 - its own table
     "dormancy": ExactReplay._dormancy,  # noqa: SLF001
+    "health": ExactReplay._health,  # noqa: SLF001
     "override": ExactReplay._override,  # noqa: SLF001
     **dict.fromkeys(EVENTS, ExactReplay._event),  # noqa: SLF001
 }

@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from sidecar.core.fact import AttemptEnded, CallBegan, CallEnded, EventHeard, Fact, as_json
+from sidecar.core.fact import AttemptEnded, CallBegan, CallEnded, EventHeard, Fact, FaultInjected, as_json
 from sidecar.core.line import to_line
 from sidecar.replay.exact import ExactReplay
 from sidecar.replay.journal import Journal, read_journals
@@ -101,7 +101,9 @@ class _Recorded:
                 self._began.correlation_id,
             ):
                 self.facts = [fact]
-        elif self.facts and isinstance(fact, AttemptEnded | CallEnded) and fact.call == self._began.call:
+        elif (
+            self.facts and isinstance(fact, AttemptEnded | CallEnded | FaultInjected) and fact.call == self._began.call
+        ):
             self.facts.append(fact)
 
 
@@ -134,6 +136,9 @@ def _without_guesses(fact: dict[str, Any]) -> dict[str, Any]:
     """A fact told from the lines alone, without what these do not hold."""
     unknown = ("ladder", "binding", "rule", "counts", "heeded")
     kept = {name: value for name, value in fact.items() if name not in unknown}
+    for name in ("session", "raced"):  # stand in a line only where there was one
+        if not kept.get(name):
+            kept.pop(name, None)
     if "finish" in kept:
         kept["finish"] = {name: value for name, value in kept["finish"].items() if name != "attempt"}
     return kept

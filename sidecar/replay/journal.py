@@ -17,11 +17,12 @@ import orjson
 
 from sidecar.core.line import EVENTS, HEADINGS, SCHEMA, run_id
 
-KNOWN = EVENTS | HEADINGS | {"adopt", "call", "dormancy", "override", "judged", "ended", "dropped"}
+KNOWN = EVENTS | HEADINGS | {"adopt", "call", "dormancy", "health", "override", "judged", "ended", "fault", "dropped"}
 MOST_MESSAGES = 20  # of what was skipped; the count goes on
 LONGEST_LINE = 16 << 20  # bytes; the longest real one states a policy
 
 _NAME = re.compile(r"journal-([0-9]{6,})\.jsonl")
+_WORKER = re.compile(r"worker-([0-9]{1,4})")
 
 
 class UnusableJournalError(ValueError):
@@ -197,7 +198,7 @@ def _files(paths: list[Path]) -> Iterator[Path]:
     """Each file once, those of a directory in the order of their numbers."""
     seen = set()
     for path in paths:
-        for file in _within(path) if path.is_dir() else [path]:
+        for file in within(path) if path.is_dir() else [path]:
             found = file.stat()
             if not stat.S_ISREG(found.st_mode):
                 raise UnusableJournalError(f"{file}: not a regular file: a journal is read more than once")
@@ -206,9 +207,16 @@ def _files(paths: list[Path]) -> Iterator[Path]:
                 yield file
 
 
-def _within(directory: Path) -> list[Path]:
-    numbered = [(int(match[1]), path) for path in directory.iterdir() if (match := _NAME.fullmatch(path.name))]
-    return [path for _, path in sorted(numbered)]
+def within(directory: Path) -> list[Path]:
+    """The journal files of a sidecar that was told to write there; those of several workers are in directories of their own."""
+    workers = [path for path in _numbered(directory, _WORKER) if path.is_dir()]
+    return [path for each in (directory, *workers) for path in _numbered(each, _NAME)]
+
+
+def _numbered(directory: Path, name: re.Pattern[str]) -> list[Path]:
+    """What is called ``name`` there, in the order of its numbers."""
+    found = [(int(match[1]), path) for path in directory.iterdir() if (match := name.fullmatch(path.name))]
+    return [path for _, path in sorted(found)]
 
 
 def _lines(stretch: _Stretch) -> Iterator[tuple[int, int, bytes]]:

@@ -9,13 +9,25 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
-from sidecar.core.fact import AttemptEnded, CallBegan, CallEnded, DormancyHeard, Fact, Overridden, PolicyAdopted
-from sidecar.core.plan import Call
+from sidecar.core.fact import (
+    AttemptEnded,
+    CallBegan,
+    CallEnded,
+    DormancyHeard,
+    Fact,
+    FaultInjected,
+    HealthHeard,
+    Overridden,
+    PolicyAdopted,
+)
+from sidecar.core.scene import Call
 from sidecar.core.value import Value, replace
 from sidecar.core.vocabulary import ErrorKind, Outcome
 from sidecar.policy.model import DeadlinePolicy, Policy
 from sidecar.replay.simulate import Arrival
 
+Outside = DormancyHeard | HealthHeard | Overridden
+"""What an engine is told besides calls and policies."""
 PROMPT = 0.05  # seconds a body may take of a client that waits as long as the policy says; one that has less left asked for less
 
 
@@ -41,6 +53,7 @@ class Came(Value):
     patience: float
     deadline: DeadlinePolicy
     leaves_after: float | None
+    session: str = ""
 
     def patience_under(self, deadline: DeadlinePolicy) -> float:
         """Seconds that the same chat has under a policy with another deadline.
@@ -64,17 +77,22 @@ class Record:
     """Takes the facts of one run in order.
 
     ``chats`` are the calls whose end was recorded, in the order in which they came; ``outside`` what the engine was told besides;
-    ``attempts`` by target, in the order in which they began once ``settle`` was called.
+    ``attempts`` by target, in the order in which they began once ``settle`` was called. Those that were broken on purpose say nothing
+    about their target: they are left out, and ``broken`` counts them.
     """
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
         self.chats: list[Came] = []
-        self.outside: list[DormancyHeard | Overridden] = []
+        self.outside: list[Outside] = []
         self.attempts: dict[str, list[Attempted]] = defaultdict(list)
         self.policies: list[Policy] = []
+        self.broken = 0
+        self._breaking: set[tuple[int, int]] = set()  # attempts under way, by call and number
         self.leave_at: dict[int, float] = {}  # by call, when its client left
-        self._turns: dict[int, tuple[tuple[str, Attempted], ...]] = {}
+        self._turns: dict[
+            int, tuple[tuple[str, float, Attempted | None], ...]
+        ] = {}  # with when they began; None: broken on purpose
         self._under_way: dict[int, Came] = {}
         self._outcomes: dict[object, Outcome] = {}
         self._deadline = DeadlinePolicy()
@@ -87,8 +105,10 @@ class Record:
             self._came(fact)  # type: ignore[arg-type]
         elif kind is CallEnded:
             self._ended(fact)  # type: ignore[arg-type]
-        elif kind is DormancyHeard or kind is Overridden:
-            self.outside.append(fact)  # type: ignore[arg-type]
+        elif isinstance(fact, Outside):
+            self.outside.append(fact)
+        elif isinstance(fact, FaultInjected):
+            self._breaking.add((fact.call, fact.number))
         elif isinstance(fact, PolicyAdopted):
             self.policies.append(fact.policy)
             self._deadline = fact.policy.deadline
@@ -100,8 +120,8 @@ class Record:
             attempts.sort(key=lambda attempted: attempted.began)
 
     def turn(self, call: int, target: str, turn: int) -> Attempted | None:
-        """The ``turn``-th attempt (from 1) of a call on a target, if it was made."""
-        for name, attempted in self._turns.get(call, ()):
+        """The ``turn``-th attempt (from 1) of a call on a target, if it was made, and not broken on purpose."""
+        for name, _, attempted in self._turns.get(call, ()):
             if name == target:
                 turn -= 1
                 if not turn:
@@ -121,16 +141,24 @@ class Record:
             if came.deadline is not last:  # a comparison of models is dear, and one deadline holds for hours
                 last, same = came.deadline, came.deadline == deadline
             patience = came.patience if same else came.patience_under(deadline)
-            yield Arrival(came.at, Call(came.number, patience), came.leaves_after)
+            yield Arrival(came.at, Call(came.number, patience, session=came.session), came.leaves_after)
 
     def _came(self, fact: CallBegan) -> None:
-        self._under_way[fact.call] = Came(fact.at, fact.call, fact.patience, self._deadline, None)
+        self._under_way[fact.call] = Came(fact.at, fact.call, fact.patience, self._deadline, None, fact.session)
 
     def _attempted(self, fact: AttemptEnded) -> None:
         seconds = max(fact.seconds, 0.0)
-        attempted = Attempted(fact.call, fact.at - seconds, seconds, self._same(fact.outcome))
-        self.attempts[fact.target].append(attempted)
-        self._turns[fact.call] = (*self._turns.get(fact.call, ()), (fact.target, attempted))
+        began, attempted = fact.at - seconds, None
+        if self._breaking and (fact.call, fact.number) in self._breaking:
+            self._breaking.discard((fact.call, fact.number))
+            self.broken += 1
+        else:
+            attempted = Attempted(fact.call, began, seconds, self._same(fact.outcome))
+            self.attempts[fact.target].append(attempted)
+        turns = (*self._turns.get(fact.call, ()), (fact.target, began, attempted))
+        if fact.raced:  # who began first may end last
+            turns = tuple(sorted(turns, key=lambda turn: turn[1]))
+        self._turns[fact.call] = turns
 
     def _ended(self, fact: CallEnded) -> None:
         came = self._under_way.pop(fact.call, None)

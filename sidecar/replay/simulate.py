@@ -14,9 +14,21 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from sidecar.core.engine import Engine, Plan
-from sidecar.core.plan import Call
+from sidecar.core.scene import Call
 from sidecar.core.value import Value
-from sidecar.core.vocabulary import Abandoned, Answered, Attempt, Backoff, ErrorKind, Event, Outcome, Queue, Step, Woke
+from sidecar.core.vocabulary import (
+    Abandoned,
+    Answered,
+    Attempt,
+    Backoff,
+    ErrorKind,
+    Event,
+    Outcome,
+    Queue,
+    Race,
+    Step,
+    Woke,
+)
 
 TIMED_OUT = Outcome(error=ErrorKind.TIMEOUT)
 
@@ -37,11 +49,15 @@ class Arrival(Value):
 
 
 class _Running(Struct, eq=False):
-    """One call under way. ``turn`` counts its steps, so that what was meant for an earlier one is known to be late."""
+    """One call under way. ``turn`` counts its steps, so that what was meant for an earlier one is known to be late.
+
+    ``race`` holds, by the number of the attempt, when those of a race end and with what.
+    """
 
     number: int
     plan: Plan
     turn: int = 0
+    race: dict[int, tuple[float, Outcome]] | None = None
 
 
 class Simulation:
@@ -51,8 +67,8 @@ class Simulation:
         self._engine = engine
         self._world = world
         # When, which push (no two are alike, so nothing behind is ever compared), whose turn, and what is due then: the outcome
-        # of an attempt or None to wake; of nobody's turn an arrival, or a happening. Events are made when they are due: the clock may leap,
-        # and what was meant for an earlier step than the one under way comes to nothing.
+        # of an attempt, in a race with its number, or None to wake; of nobody's turn an arrival, or a happening. Events are made
+        # when they are due: the clock may leap, and what was meant for an earlier step than the one under way comes to nothing.
         self._heap: list[tuple[float, int, _Running | None, int, Any]] = []
         self._pushed = 0
         self.now = 0.0
@@ -70,7 +86,7 @@ class Simulation:
             now = self.now
             if running is not None:
                 if running.turn == turn:
-                    self._tell(running, Woke(now) if due is None else Answered(now, due))
+                    self._tell(running, _event(now, due))
             elif type(due) is Arrival:
                 self._arrive(now, due)
                 self._expect(pending)
@@ -101,13 +117,37 @@ class Simulation:
     def _perform(self, now: float, running: _Running, step: Step) -> None:
         turn = running.turn
         if type(step) is Attempt:
-            seconds, outcome = self._world.answer(now, running.number, step)
-            ends, too_late = now + seconds, now + step.timeout
-            if ends >= too_late:  # moments, not durations: two that differ may still end at the same float
-                ends, outcome = too_late, TIMED_OUT
+            ends, outcome = self._answer(now, running.number, step)
             self._push(ends, running, turn, outcome)
+        elif type(step) is Race:
+            self._race(now, running, step)
         elif type(step) is Queue:
             step.ticket.wake = lambda: self._push(self.now, running, turn, None)
             self._push(now + step.timeout, running, turn, None)
         elif type(step) is Backoff:
             self._push(now + step.delay, running, turn, None)
+
+    def _race(self, now: float, running: _Running, step: Race) -> None:
+        """Everybody who is in it ends as was known when it began; who is not named any more is forgotten."""
+        before = running.race or {}
+        running.race = {
+            attempt.number: before.get(attempt.number) or self._answer(now, running.number, attempt)
+            for attempt in step.attempts
+        }
+        if step.wake is not None:
+            self._push(now + step.wake, running, running.turn, None)
+        for number, (ends, outcome) in running.race.items():
+            self._push(ends, running, running.turn, (number, outcome))
+
+    def _answer(self, now: float, call: int, step: Attempt) -> tuple[float, Outcome]:
+        """When an attempt that begins now ends, and with what."""
+        seconds, outcome = self._world.answer(now, call, step)
+        ends, too_late = now + seconds, now + step.timeout
+        # Moments, not durations: two that differ may still end at the same float.
+        return (too_late, TIMED_OUT) if ends >= too_late else (ends, outcome)
+
+
+def _event(now: float, due: Outcome | tuple[int, Outcome] | None) -> Event:
+    if due is None:
+        return Woke(now)
+    return Answered(now, due[1], due[0]) if isinstance(due, tuple) else Answered(now, due)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from sidecar.core.draw import draw
 from sidecar.core.engine import Engine
-from sidecar.core.fact import DormancyHeard, Emit, Fact, Overridden
+from sidecar.core.fact import DormancyHeard, Emit, Fact, HealthHeard
 from sidecar.policy.load import Loaded
 from sidecar.replay.column import Column, Comparison, Difference, Interval
 from sidecar.replay.exact import MOST_DIFFERING, ExactReplay, Fidelity
@@ -20,10 +20,11 @@ from sidecar.replay.figures.assumptions import assumptions
 from sidecar.replay.figures.intervals import CONFIDENCE, Resampled, blocks_of
 from sidecar.replay.figures.summary import Summary
 from sidecar.replay.journal import Journal, read_journals
-from sidecar.replay.record import Record
-from sidecar.replay.simulate import Arrival, Simulation
+from sidecar.replay.record import Outside, Record
+from sidecar.replay.simulate import Arrival, Simulation, World
 from sidecar.replay.told import tell
 from sidecar.replay.worlds.disturbed import Disturbed, flooded
+from sidecar.replay.worlds.injected import Injected, said
 from sidecar.replay.worlds.past import AsRecorded, Assumed, Past
 from sidecar.replay.worlds.scenario import NOTHING, Scenario
 
@@ -67,6 +68,8 @@ class Trial(NamedTuple):
     revision: str
     summary: Summary
     assumed: Assumed
+    assumes: tuple[str, ...] = ()
+    """What it takes for granted besides what every trial does."""
 
 
 def _nothing(_: int) -> None:
@@ -110,7 +113,7 @@ def trial(
     """Each run begins with closed breakers, as the sidecar that recorded it did, and hears of the same power states and overrides."""
     summary = Summary()
     assumed = Assumed()
-    offset = 0.0
+    offset, rules, faults = 0.0, loaded.policy.chaos, 0
     for each in past:
         seed = _seed(each.record.seed, repeat)
         zero = each.record.span[0]
@@ -119,9 +122,9 @@ def trial(
         if scenario.floods:
             arrivals = flooded(arrivals, scenario.floods, zero, seed)
         engine = Engine(zero, loaded.policy, revision=loaded.revision, source=loaded.source, seed=seed, emit=summary)
-        simulation = Simulation(
-            engine, Disturbed(world, scenario.disturbances, zero, seed) if scenario.disturbances else world
-        )
+        around: World = Disturbed(world, scenario.disturbances, zero, seed) if scenario.disturbances else world
+        broken = Injected(around, rules, seed) if rules else None
+        simulation = Simulation(engine, broken or around)
         for fact in each.record.outside:
             simulation.at(fact.at, _again(engine, fact))
         summary.run_begins(zero, offset)
@@ -129,7 +132,9 @@ def trial(
         summary.run_ended()
         offset += _length(each.record)
         assumed = assumed.plus(world.assumed)
-    return Trial(loaded.source, loaded.revision, summary, assumed)
+        faults += broken.faults if broken else 0
+    assumes = (said(loaded.source, rules, faults),) if rules else ()
+    return Trial(loaded.source, loaded.revision, summary, assumed, assumes)
 
 
 def compare(
@@ -145,8 +150,9 @@ def compare(
     differences = list(_differences(columns, resampled, 0))
     if len(columns) > 2:  # candidates share their luck and their assumptions: between them the difference is sharper
         differences += _differences(columns, resampled, 1)
-    said = assumptions(found.records, past, scenario, max(map(len, tried), default=1))
-    return Comparison(tuple(columns), tuple(differences), tuple(said), CONFIDENCE)
+    assumed = [text for trials in tried for text in trials[0].assumes]
+    assumed += assumptions(found.records, past, scenario, max(map(len, tried), default=1))
+    return Comparison(tuple(columns), tuple(differences), tuple(assumed), CONFIDENCE)
 
 
 def _column(trials: Sequence[Trial], doubt: Resampled, *, recorded: bool) -> Column:
@@ -225,10 +231,12 @@ def _counted(arrivals: Iterable[Arrival], progress: Progress) -> Iterator[Arriva
     progress(count)
 
 
-def _again(engine: Engine, fact: DormancyHeard | Overridden) -> Callable[[float], None]:
+def _again(engine: Engine, fact: Outside) -> Callable[[float], None]:
     def tell_again(now: float) -> None:
         if isinstance(fact, DormancyHeard):
             engine.hear_dormancy(now, fact.active)
+        elif isinstance(fact, HealthHeard):
+            engine.hear_health(now, fact.target, fact.outcome, busy=fact.busy, seconds=fact.seconds)
         elif fact.target in engine.targets:  # a candidate's ladder may be another one
             engine.override(now, fact.target, fact.override)
 

@@ -9,8 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from sidecar.core.fact import AttemptEnded, CallBegan, CallEnded, DormancyHeard, Emit, Overridden, PolicyAdopted
-from sidecar.core.line import EVENTS, event_from, number, policy_from, whole, word
+from sidecar.core.fact import (
+    AttemptEnded,
+    CallBegan,
+    CallEnded,
+    DormancyHeard,
+    Emit,
+    Overridden,
+    PolicyAdopted,
+)
+from sidecar.core.line import EVENTS, event_from, fault_from, number, policy_from, probe_from, whole, word
 from sidecar.core.vocabulary import Answered, Binding, Event, Finish, Override, Reason, Verdict
 from sidecar.replay.journal import Journal
 
@@ -57,7 +65,9 @@ class _Teller:
             "call": self._call,
             "judged": self._judged,
             "ended": self._ended,
+            "fault": lambda fields: emit(fault_from(fields)),
             "dormancy": self._dormancy,
+            "health": self._health,
             "override": self._override,
             **dict.fromkeys(("adopt", "continued"), self._adopt),
             **dict.fromkeys(EVENTS, self._event),
@@ -65,7 +75,9 @@ class _Teller:
 
     def _call(self, fields: Any) -> None:
         at, call, patience = number(fields, "at"), whole(fields, "call"), number(fields, "patience")
-        self._emit(CallBegan(at, call, patience, word(fields, "correlation_id"), word(fields, "revision")))
+        session = word(fields, "session") if "session" in fields else ""
+        told = CallBegan(at, call, patience, word(fields, "correlation_id"), word(fields, "revision"), session=session)
+        self._emit(told)
         self._courses[call] = _Course(at)
 
     def _event(self, fields: Any) -> None:
@@ -79,10 +91,15 @@ class _Teller:
         if course is None:
             return
         course.attempts += 1
-        outcome = course.event.outcome if isinstance(course.event, Answered) else None
-        seconds = course.at - course.turned
+        place, seconds, event = course.attempts, course.at - course.turned, course.event
+        raced = "attempt" in fields
+        if raced:
+            place, seconds = whole(fields, "attempt"), number(fields, "seconds")
+        # In a race the event may tell of another attempt: then this one was cancelled.
+        heard = isinstance(event, Answered) and event.attempt in (None, place)
+        outcome = event.outcome if isinstance(event, Answered) and heard else None
         bound = Binding.ATTEMPT  # or the deadline: it is not in the lines, and nobody asks
-        self._emit(AttemptEnded(course.at, call, target, course.attempts, seconds, outcome, verdict, bound))
+        self._emit(AttemptEnded(course.at, call, target, place, seconds, outcome, verdict, bound, raced=raced))
 
     def _ended(self, fields: Any) -> None:
         call = whole(fields, "call")
@@ -100,6 +117,9 @@ class _Teller:
     def _dormancy(self, fields: Any) -> None:
         active = fields["active"]
         self._emit(DormancyHeard(number(fields, "at"), None if active is None else frozenset(active)))
+
+    def _health(self, fields: Any) -> None:
+        self._emit(probe_from(fields))
 
     def _override(self, fields: Any) -> None:
         override = fields["override"]

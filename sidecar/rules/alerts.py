@@ -15,7 +15,10 @@ MINUTE, HOUR = 60, 3600
 
 # A switch that is off on purpose is no trouble. The series stands for that switch, to be taken away from others.
 _ASLEEP = f'label_replace({P}_dormant == 1, "target", "switch", "", "")'
-_USABLE = f'sum {BY_TARGET} ({P}_breaker_state{{state=~"closed|forced_closed"}})'
+_CLOSED = f'sum {BY_TARGET} ({P}_breaker_state{{state=~"closed|forced_closed"}})'
+# A target that health probes hold back is not asked, so nothing moves its breaker. No series: it is not probed.
+_DOWN = f'max {BY_TARGET} ({P}_health_state{{state="down"}}) == 1'
+_USABLE = f"({_CLOSED} unless on (job, instance, target) ({_DOWN}) or ({_DOWN}) * 0)"
 
 
 def alerts(policy: Policy, job: str) -> list[Alert]:
@@ -54,28 +57,30 @@ def _nobody_answers(least: int) -> Alert:
         f"unless on (job, instance) ({answered})",
         10 * MINUTE,
         'No target answers behind {{ $labels.instance }}: {{ printf "%.0f" $value }} chats in <30m> got the local answer or an error',
-        "The breaker of every target has been open for ten minutes, those of targets that are dormant left out. Where traffic is too "
+        "Every target has had an open breaker or failed its health probes for ten minutes, dormant ones left out. Where traffic is too "
         "thin for the availability objective to page, this does.",
     )
 
 
 def _target_down() -> Alert:
-    failed = 'result!~"success|degraded|client_gone|ignored|caller_error"'
+    failed = 'result!~"success|degraded|client_gone|lost_race|ignored|caller_error"'
     good = 'result=~"success|degraded|caller_error"'
     attempts = f"{P}_upstream_attempts_total"
     moved = f"{P}_breaker_transitions_total"  # a breaker that nobody asks stays as it is: that says nothing
     return Alert(
         "VX11SidecarTargetDown",
         "ticket",
-        f"(\n  1 - {_USABLE} == 1 and on (job, instance, target) (sum {BY_TARGET} (increase({moved}[<30m>])) > 0)\n"
+        f"(\n  1 - {_CLOSED} == 1 and on (job, instance, target) (sum {BY_TARGET} (increase({moved}[<30m>])) > 0)\n"
+        f"  or\n  {_DOWN}\n"
         f'  or\n  max {BY_TARGET} ({P}_breaker_state{{state="forced_open"}}) == 1\n  or\n'
         f"  (sum {BY_TARGET} (increase({attempts}{{{failed}}}[<15m>])) >= 5\n"
         f"   unless sum {BY_TARGET} (increase({attempts}{{{good}}}[<15m>])) > 0)\n)\n"
         f"unless on (job, instance, target) {_ASLEEP}",
         10 * MINUTE,
         "{{ $labels.target }} is down for {{ $labels.instance }} "
-        '(value {{ printf "%.0f" $value }}: 1 for an open breaker, else attempts that failed in <15m>)',
-        "For ten minutes its breaker has been open or half-open although chats still try, or it is held open, or every attempt failed.",
+        '(value {{ printf "%.0f" $value }}: 1 for an open breaker or failed health probes, else attempts that failed in <15m>)',
+        "For ten minutes its breaker has been open or half-open although chats still try, or it is held open, or its health probes or "
+        "every attempt failed.",
     )
 
 
@@ -119,7 +124,7 @@ def _operators() -> list[Alert]:
         Alert(
             "VX11SidecarReloadFailed",
             "ticket",
-            f"{P}_policy_last_reload_successful == 0",
+            f"min {BY} ({P}_policy_last_reload_successful) == 0",
             5 * MINUTE,
             "A policy was refused by {{ $labels.instance }} and the one before it is still in force (value {{ $value }})",
             "What somebody saved has a mistake in it. Nothing is broken, but the change they meant to make is not there.",
@@ -127,10 +132,18 @@ def _operators() -> list[Alert]:
         Alert(
             "VX11SidecarOverrideForgotten",
             "ticket",
-            f"{P}_override_active > 0",
+            f"max by (job, instance, kind) ({P}_override_active) > 0",
             HOUR,
             "{{ $value }} target(s) held by an override ({{ $labels.kind }}) for more than an hour on {{ $labels.instance }}",
             "An operator decided by hand what the breaker should decide. That is meant for minutes; what is to last belongs in the policy.",
+        ),
+        Alert(
+            "VX11SidecarChaosOn",
+            "ticket",
+            f"max {BY} ({P}_chaos_active) > 0",
+            MINUTE,
+            "{{ $labels.instance }} breaks attempts on targets on purpose (value {{ $value }})",
+            "Chaos rules of its policy are in force: by --allow-chaos, or by an operator's order. What else alerts meanwhile may be that.",
         ),
     ]
 

@@ -33,6 +33,9 @@ def detail(
     status: int, word: str, *, close: bool, date: bytes = b"", head_only: bool = False, fields: Fields = ()
 ) -> bytes:
     """An answer whose whole news is one closed word."""
-    return answer(
-        status, (*JSON, *fields), b'{"detail":"%s"}' % word.encode(), close=close, date=date, head_only=head_only
-    )
+    return answer(status, (*JSON, *fields), detailed(word), close=close, date=date, head_only=head_only)
+
+
+def detailed(word: str) -> bytes:
+    """The body of such an answer."""
+    return b'{"detail":"%s"}' % word.encode()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from sidecar.wire.credential import HEADER, Source
 from sidecar.wire.fields import TCHAR, special
 from sidecar.wire.target import Routes
 
@@ -34,7 +35,7 @@ class Rules(NamedTuple):
     """What a head is judged by. Built once per policy by ``rules``.
 
     ``pseudonym`` names this instance in Via; ``authority`` is the Host of a request that came without one;
-    ``token`` is the name of the field that carries the client's token, in lower case.
+    ``token`` is the name of the field that carries the client's token, in lower case; ``sources`` is where one is looked for.
     """
 
     routes: Routes
@@ -44,6 +45,7 @@ class Rules(NamedTuple):
     token: bytes
     longest: int
     fields: int
+    sources: tuple[Source, ...] = HEADER
 
 
 def rules(
@@ -54,10 +56,11 @@ def rules(
     token: bytes = b"x-vx11-token",
     longest: int = 65_536,
     fields: int = 100,
+    sources: tuple[Source, ...] = HEADER,
 ) -> Rules:
     """``longest`` is the size of a head in bytes; ``fields`` their number, Host not counted, since it always comes."""
     pattern = special((*REQUEST_FIELDS, re.escape(token)))
-    return Rules(routes, pattern, pseudonym.lower(), authority, token, longest, fields)
+    return Rules(routes, pattern, pseudonym.lower(), authority, token, longest, fields, sources)
 
 
 def too_long(data: bytes) -> Refused:

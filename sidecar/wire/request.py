@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from sidecar.wire import target
 from sidecar.wire.body import BY_CHUNKS, BY_LENGTH, NOTHING
+from sidecar.wire.credential import HEADER, offered
 from sidecar.wire.fields import LENGTH, SECTION, TCHAR, droppable, extended_via, options, passed, without
 from sidecar.wire.head import LONGEST_METHOD, Refused, Rules, too_long
 from sidecar.wire.target import Route
@@ -40,7 +41,7 @@ class Request(Struct, gc=False):
     """``before`` + the client's address + ``after`` is the head that goes on.
 
     From a trusted peer it is ``before`` + ``forwarded_for`` + address + ``after_trusted``. ``path`` is the decoded path
-    of a chat; ``tokens`` are the values of the token field, of which there is at most one. ``used`` is what it counts as, once
+    of a chat; ``tokens`` holds the token, if there is one where the rules look for it. ``used`` is what it counts as, once
     somebody has asked ``inventory``, and ``said`` what chat reads of it, once chat has; nothing else ever changes.
     """
 
@@ -101,6 +102,9 @@ def read(raw: bytes, rules: Rules) -> Request | Refused:
     return _Reading(raw, rules, line, aim).judge()
 
 
+_ONLY_ALIKE: dict[Route, Route] = {"chat": "alias", "command": "commands"}
+
+
 def route_of(method: bytes, path: bytes, routes: target.Routes) -> Route:
     """The class of a target (everything before its query) for this method: only POST can chat, but what is denied is denied to all.
 
@@ -111,7 +115,7 @@ def route_of(method: bytes, path: bytes, routes: target.Routes) -> Route:
         return route
     if method.upper() != b"POST":
         return "other"
-    return "alias" if route == "chat" else route
+    return _ONLY_ALIKE.get(route, route)
 
 
 def _bad_line(raw: bytes) -> Refused:
@@ -224,6 +228,13 @@ class _Reading:
             one for one in protocols if PROTOCOL.fullmatch(one) and not one.lower().startswith(NOT_UPGRADED_TO)
         )
 
+    def _tokens(self) -> tuple[bytes, ...]:
+        found, rules = self._found, self._rules
+        header = found.get(rules.token, ())
+        if rules.sources == HEADER:
+            return tuple(header)
+        return offered(rules.sources, header, found.get(b"authorization", ()), self._aim.raw)
+
     def _max_forwards(self) -> bytes | Refused:
         """The line that goes on. At zero the answer is ours; TRACE is not reflected by anybody here."""
         given = self._found.get(b"max-forwards")
@@ -256,7 +267,7 @@ class _Reading:
             close=b"close" in listed or (not minor and b"keep-alive" not in listed),
             expects=b"expect" in found and bool(minor) and b"100-continue" in options(found[b"expect"]),
             upgrade=upgrade,
-            tokens=tuple(found.get(self._rules.token, ())),
+            tokens=self._tokens(),
             before=self._before(lines, host, framing, upgrade),
             after=after,
             forwarded_for=b"".join(value + b", " for value in found[b"x-forwarded-for"] if value)

@@ -6,6 +6,8 @@ head had. What may be left out (``LEFT_OUT``) is the value of a field, a length 
 of which field is part of the shape, so two heads of a shape have the same lines in the same order, up to what is left out; and that is
 neither looked at nor dropped. Whatever is true of one of the heads is true of the other, once the lines are put in their places.
 
+A query is not left out where it may hold a token (``auth.sources``): whose request it is would then pass from one head to the next.
+
 Lines and shapes are learnt from heads that went on, as ``heads`` remembers them, and are bounded as those are.
 """
 
@@ -121,8 +123,9 @@ class RequestShapes(Shapes[Request]):
         if any(COUNTED_BY.match(line) for line in new):
             return None
         shape = _with_places(replace(judged), judged.before, new, self._rules.special)
-        if shape is not None:
-            usage(shape.judged)
+        if shape is None or (shape.aimed and "query" in self._rules.sources):
+            return None
+        usage(shape.judged)
         return shape
 
 

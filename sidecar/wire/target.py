@@ -14,7 +14,7 @@ from ipaddress import AddressValueError, IPv6Address
 from typing import Literal, NamedTuple
 from urllib.parse import unquote_to_bytes
 
-Route = Literal["chat", "alias", "commands", "deny", "reject", "other"]
+Route = Literal["chat", "command", "alias", "commands", "deny", "reject", "other"]
 
 COMMANDS = (b"/operator/api/chat/commands",)
 # The gateway may rewrite the first prefix to the second before it routes.
@@ -38,13 +38,25 @@ class Target(NamedTuple):
 
 
 class Routes:
-    """Which decoded paths are chat, and which are never relayed. Compiled once from the policy."""
+    """Which decoded paths are chat, and which are never relayed. Compiled once from the policy.
 
-    __slots__ = ("_chat", "_commands", "_denied", "_denied_under", "_lookalikes")
+    ``commands`` lead to chat inside the gateway. With ``told_apart`` a request to one of them is a ``command``: its body says whether
+    it is a chat.
+    """
 
-    def __init__(self, chat: Iterable[str], deny: Iterable[str] = (), commands: Iterable[bytes] = COMMANDS) -> None:
+    __slots__ = ("_chat", "_commands", "_denied", "_denied_under", "_lookalikes", "_told_apart")
+
+    def __init__(
+        self,
+        chat: Iterable[str],
+        deny: Iterable[str] = (),
+        commands: Iterable[bytes] = COMMANDS,
+        *,
+        told_apart: bool = False,
+    ) -> None:
         self._chat = frozenset(path.encode() for path in chat)
         self._commands = frozenset(commands) if self._chat else frozenset[bytes]()
+        self._told_apart = told_apart
         self._lookalikes = frozenset(normal(path) for path in self._chat)
         patterns = [pattern.encode().lower() for pattern in deny]
         self._denied = frozenset(pattern for pattern in patterns if not pattern.endswith(b"*"))
@@ -64,12 +76,14 @@ class Routes:
         if once in self._chat:
             return "chat"
         if once in self._commands:
-            return "commands"
+            return "command" if self._told_apart else "commands"
         if reduced not in self._lookalikes and folded not in self._lookalikes and folded not in self._commands:
             return "other"
         if once.translate(None, CONTROLS) != once:
             return "reject"
-        return "commands" if folded in self._commands else "alias"
+        if folded not in self._commands:
+            return "alias"
+        return "command" if self._told_apart and fold(once) in self._commands else "commands"
 
     def _is_denied(self, once: bytes, reduced: bytes, folded: bytes) -> bool:
         for path in (once.lower(), reduced, folded):

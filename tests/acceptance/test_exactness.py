@@ -38,7 +38,7 @@ from sidecar.core.fact import (
     RetryDenied,
 )
 from sidecar.core.vocabulary import Woke
-from sidecar.edge import app as app_module
+from sidecar.edge import runtime
 from sidecar.edge.app import Sidecar
 from sidecar.edge.environment import read_environment
 from sidecar.edge.outlets.journal import Journal
@@ -289,7 +289,7 @@ async def recorded(directory: Path, rounds: int, seed: int, monkeypatch: pytest.
             noted = self.takes
             self.takes = {kind: (facts.append, *noted.get(kind, ())) for kind in {*DECIDED, *noted}}
 
-    monkeypatch.setattr(app_module, "Journal", Overheard)
+    monkeypatch.setattr(runtime, "Journal", Overheard)
     luck = random.Random(seed)
     began = time.perf_counter()
     statuses: Counter[int] = Counter()

@@ -1,15 +1,27 @@
-"""Tokens, message texts, sessions and query strings stay out of everything that a process writes or shows."""
+"""Tokens, message texts, sessions, query strings and keys stay out of everything that a process writes or shows."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from canary import MESSAGE, QUERY, SESSION, TOKEN, WRONG, keep
+import pytest
+from canary import KEY, MESSAGE, QUERY, SESSION, TOKEN, WRONG, keep
 
 from tests.acceptance.conftest import Spawn
 from tests.acceptance.running import CHAT, LINK, LabProcess, ask, chat
 
-CANARIES = (TOKEN, WRONG, MESSAGE, "canary message", "\\u00f1and\\u00fa", "ñandú", SESSION, QUERY)
+CANARIES = (TOKEN, WRONG, MESSAGE, "canary message", "\\u00f1and\\u00fa", "ñandú", SESSION, QUERY, KEY)
+
+
+JSON = {"Content-Type": "application/json"}
+ANYWHERE: list[tuple[str, dict[str, str]]] = [
+    (f"?token={TOKEN}", JSON),
+    (f"?token={WRONG}&x={QUERY}", JSON),
+    ("", JSON | {"Authorization": f"Bearer {TOKEN}"}),
+    ("", JSON | {"Authorization": f"Bearer {WRONG}"}),
+    ("", JSON | {"Authorization": f"Basic {WRONG}"}),
+    ("", JSON | {"Referer": f"http://h/?token={TOKEN}", "Cookie": f"token={TOKEN}"}),
+]
 
 
 def disturb(url: str, link: str) -> None:
@@ -33,15 +45,49 @@ def disturb(url: str, link: str) -> None:
     assert [chat(url, TOKEN, MESSAGE, session_id=SESSION).status for _ in range(12)][-1] == 429
 
 
+def send_again(url: str) -> list[int]:
+    """Chats under one key: twice the same, then another, then under what is no key."""
+    fields = JSON | {"X-VX11-Token": TOKEN, "Idempotency-Key": KEY}
+    same, other = (f'{{"message": "{MESSAGE} {n}", "session_id": "{SESSION}-again"}}'.encode() for n in range(2))
+    sent = [(same, fields), (same, fields), (other, fields), (same, fields | {"Idempotency-Key": KEY * 20})]
+    return [ask("POST", url + CHAT, body, head).status for body, head in sent]
+
+
+EVERYWHERE = """
+auth: {sources: [header, bearer, query]}
+relay: {deny: [/debug/*]}
+idempotency: {mode: "on"}
+targets: [{name: switch, effects: dedup}, {name: madre}]
+"""
+
+
+@pytest.mark.parametrize("policy", ["", EVERYWHERE], ids=["default", "tokens anywhere, and keys"])
 def test_nothing_a_process_writes_or_shows_holds_a_secret(
-    spawn: Spawn, lab_process: LabProcess, tmp_path: Path, figures: list[str]
+    spawn: Spawn, lab_process: LabProcess, tmp_path: Path, figures: list[str], policy: str
 ) -> None:
-    journal = tmp_path / "journal"
+    journal, file = tmp_path / "journal", tmp_path / "policy.yaml"
+    file.write_text(policy)
     tokens = {LINK: lab_process.token, "VX11_SIDECAR_TOKENS": TOKEN}
-    with spawn("serve", *lab_process.flags(), "--journal", str(journal), "--log-level", "debug", **tokens) as process:
+    with spawn(
+        "serve",
+        *lab_process.flags(),
+        "--policy",
+        str(file),
+        "--journal",
+        str(journal),
+        "--log-level",
+        "debug",
+        **tokens,
+    ) as process:
         ready = process.ready()
         disturb(f"http://{ready['listen']}", lab_process.token)
         assert chat(f"http://{ready['listen']}", TOKEN).json["provider"] == "switch"
+        assert send_again(f"http://{ready['listen']}") == ([200, 200, 422, 400] if policy else [200] * 4)
+        brought = [
+            ask("POST", f"http://{ready['listen']}{CHAT}{query}", b'{"message":"a"}', fields).status
+            for query, fields in ANYWHERE
+        ]
+        assert brought == ([200, 403, 200, 403, 401, 401] if policy else [401] * 6)
         shown = {
             path: ask("GET", f"http://{ready['admin']}/{path}").raw for path in ("metrics", "state", "readyz?verbose")
         }

@@ -9,7 +9,7 @@ import orjson
 from sidecar.core.engine import Engine
 from sidecar.core.fact import Fact
 from sidecar.core.line import SCHEMA, to_line
-from sidecar.core.plan import Call
+from sidecar.core.scene import Call
 from sidecar.core.vocabulary import Attempt, ErrorKind, Outcome
 from sidecar.policy.model import Policy
 from sidecar.replay.simulate import Arrival, Simulation

@@ -7,7 +7,7 @@ from typing import Any
 
 from sidecar.core.engine import Engine
 from sidecar.core.fact import EventHeard, as_json
-from sidecar.core.plan import Call
+from sidecar.core.scene import Call
 from sidecar.core.vocabulary import Abandoned, Answered, ErrorKind, Finish, Outcome, Verdict, Woke
 from sidecar.policy.model import Policy
 
@@ -29,14 +29,19 @@ class Stage:
         self.engine = Engine(0.0, rules, revision="r1", source="test", seed=7, emit=self.facts.append)
         self._calls = 0
 
-    def call(self, at: float, *events: tuple[float, object], patience: float = 4.75, name: str = "mine") -> int:
-        """A chat and what it is told: an outcome, "woke" or "left", by seconds since it began; its number."""
+    def call(
+        self, at: float, *events: tuple[float, object], patience: float = 4.75, name: str = "mine", session: str = ""
+    ) -> int:
+        """A chat and what it is told: an outcome (in a race behind its number), "woke" or "left", by seconds since it began; its number."""
         self._calls += 1
-        plan = self.engine.begin(at, Call(self._calls, patience, name))
+        plan = self.engine.begin(at, Call(self._calls, patience, name, session))
         plan.start()
         for after, what in events:
             now = at + after
-            plan.send(Woke(now) if what == "woke" else Abandoned(now) if what == "left" else Answered(now, what))
+            number, outcome = what if isinstance(what, tuple) else (None, what)
+            plan.send(
+                Woke(now) if what == "woke" else Abandoned(now) if what == "left" else Answered(now, outcome, number)
+            )
         if events:
             assert isinstance(plan.finish, Finish) or events[-1][1] != GOOD
         return self._calls

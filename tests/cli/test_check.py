@@ -89,15 +89,15 @@ def test_findings_come_as_file_line_column_severity_path_message_code(capsys, tm
 
 
 def test_problems_come_in_the_same_form_and_without_figures(capsys, tmp_path):
-    file = write(tmp_path, "retry: {max_attempts: 010}\nreply: {shape: stub}\n[")
+    file = write(tmp_path, "retry: {max_attempts: 010}\nreply: {shape: stubs}\n[")
     code, out = run(capsys, file)
     assert (code, "target" in out) == (1, False)
-    file = write(tmp_path, "retry: {max_attempts: 010}\nreply: {shape: stub}\n")
+    file = write(tmp_path, "retry: {max_attempts: 010}\nreply: {shape: stubs}\n")
     code, out = run(capsys, file)
     assert code == 1
     assert out.splitlines()[:2] == [
         f"{file}:1:23: error: retry.max_attempts: must be a whole number in plain digits, as in 10; found 010 [invalid]",
-        f"{file}:2:16: error: reply.shape: is reserved: this version has nothing that would obey it; write superset, or leave it out; found stub [reserved]",
+        f"{file}:2:16: error: reply.shape: must be superset, reference or stub; found stubs [invalid]",
     ]
     assert out.endswith("\n1 file: 2 errors, no warnings\n")
 
@@ -170,7 +170,7 @@ def test_a_file_that_extends_nothing_readable_is_wrong_itself(capsys, tmp_path):
 
 
 def test_json_is_one_object(capsys, tmp_path):
-    bad = write(tmp_path, "reply: {shape: stub}", "bad.yaml")
+    bad = write(tmp_path, "reply: {shape: stubs}", "bad.yaml")
     doubtful = write(tmp_path, "auth: {mode: off}", "doubtful.yaml")
     code, out = run(capsys, "--output", "json", bad, doubtful)
     whole = json.loads(out)
@@ -179,7 +179,7 @@ def test_json_is_one_object(capsys, tmp_path):
     first, second = whole["files"]
     assert (first["file"], first["revision"], first["findings"], first["figures"]) == (str(bad), None, [], None)
     assert {key: first["problems"][0][key] for key in ("file", "line", "column", "severity", "path", "code")} == {
-        "file": str(bad), "line": 1, "column": 16, "severity": "error", "path": "reply.shape", "code": "reserved",
+        "file": str(bad), "line": 1, "column": 16, "severity": "error", "path": "reply.shape", "code": "invalid",
     }  # fmt: skip
     assert (second["problems"], second["findings"][0]["code"], len(second["revision"])) == ([], "auth-off", 12)
     assert second["figures"]["answer_by"] == 4.75

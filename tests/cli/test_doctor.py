@@ -61,7 +61,7 @@ async def test_a_sidecar_that_serves_is_well_and_so_is_what_is_behind_it(ask, tm
             code, out, err = await ask(*told)
             assert (code, err) == (0, ""), out
             assert "\nok      chat.sidecar      the sidecar answers a chat in " in out
-            assert f"35 checks in {out.rpartition('checks in ')[2]}" in out
+            assert f"36 checks in {out.rpartition('checks in ')[2]}" in out
             assert "\x1b" not in out
             code, out, err = await ask(*told, "--output", "json", "--only", "running", "chat.sidecar")
             assert (code, err) == (0, "")
@@ -73,7 +73,7 @@ async def test_a_sidecar_that_serves_is_well_and_so_is_what_is_behind_it(ask, tm
             assert all(
                 set(check) == {"check", "state", "seen", "cause", "remedy", "seconds"} for check in whole["checks"]
             )
-            assert whole["summary"]["ok"] == 6
+            assert whole["summary"]["ok"] == 7
             assert whole["checklist"][0]["text"] == "one validated chat with its eight fields"
 
 

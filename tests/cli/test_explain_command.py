@@ -19,8 +19,9 @@ from stories import BROKEN, GOOD, REFUSED, SILENT, Stage
 
 from sidecar.cli import explain, main
 from sidecar.cli.explain_text import text
+from sidecar.core.fact import KeySent, as_json
 from sidecar.core.line import SCHEMA, to_line
-from sidecar.core.plan import Call
+from sidecar.core.scene import Call
 from sidecar.core.vocabulary import Answered, Outcome, Override
 from sidecar.edge.chat import request
 from tests.acceptance.running import standing
@@ -110,6 +111,14 @@ def asleep(mode: str) -> Stage:
     return stage
 
 
+def unhealthy(*targets: str, **sections: Any) -> Stage:
+    """Down since the start by three probes that were refused."""
+    stage = Stage(health={"mode": "probe"}, **sections)
+    for target in targets * 3:
+        stage.engine.hear_health(0.0, target, REFUSED, busy=False, seconds=0.1)
+    return stage
+
+
 ONE_SLOT = {"limiter": {"max_concurrent": 1, "queue": 1}}
 UNAUTHORISED, WRONG = Outcome(status=401), Outcome(status=400)
 LATER = Outcome(status=503, retry_after=9.0)
@@ -155,6 +164,63 @@ def test_each_decision_is_told_with_what_it_was_decided_by(stage, chat, words):
     assert words in lines_of(stage, *chat)
 
 
+HEDGED = {"effects": "none", "hedge": {"enabled": True, "delay": "500ms", "max_extra_load": "100%"}}
+
+
+def test_a_race_is_told_with_what_paid_for_it_and_who_won():
+    stage = Stage(switch=HEDGED)
+    told = story(stage, stage.call(0.0, (0.5, "woke"), (0.6, (2, GOOD))))
+    assert told[3:] == [
+        (
+            "+0.500  switch is late after 0.500 s: a second request goes out beside the first, paid with 1 of 1 hedges saved up and "
+            "1 of 3 retries in the budget"
+        ),
+        (
+            "        switch asked (attempt 2): may take 2.750 s of 4.250 s left, 1.500 s kept back for madre; bound by the deadline"
+        ),
+        (
+            '+0.600  switch: HTTP 200 (status ok) after 0.100 s → success by "answer"; breaker closed: 0 failures in a row of 3, '
+            "0 failed and 0 slow of 1 call (opens at 50 % failed or 80 % slow of at least 5)"
+        ),
+        '        switch: cancelled after 0.600 s → ignored by "lost the race"; does not count for its breaker',
+        "        race on switch over: the hedge won",
+        "        ended after 2 attempts: switch answers",
+    ]
+
+
+def test_a_hedge_that_was_denied_says_what_forbade_it():
+    poor = {**HEDGED, "hedge": {**HEDGED["hedge"], "max_extra_load": "1%"}}
+    assert (
+        "switch is late after 0.500 s and gets no second request: load (hedges have used up their share of the calls "
+        "(hedge.max_extra_load))"
+    ) in lines_of(Stage(switch=poor), (0.5, "woke"), (0.6, (1, GOOD)))
+
+
+def test_a_session_that_stays_is_told_for_how_long_it_still_does():
+    stage = Stage(affinity={"stick": "60s"}, switch={"retry": {"max_attempts": 1}})
+    stage.call(0.0, (0.0, REFUSED), (0.1, GOOD), session="a")
+    told = story(stage, stage.call(10.1, (0.2, GOOD), session="a"))
+    assert told[0] == "call mine: answered by madre after 0.200 s, degraded: affinity"
+    assert told[2] == (
+        "        switch not asked: affinity: its session stays where it fell back, for another 50.000 s (affinity.stick)"
+    )
+
+
+def test_a_target_that_is_down_is_told_with_its_probes_and_one_that_answers_all_the_same_is_up():
+    assert story(stage := unhealthy("switch"), stage.call(2.0, (0.5, GOOD)))[2:4] == [
+        "        switch not asked: unhealthy: down since 2.000 s by its health probes, 3 failures in a row (health.fall)",
+        "        madre asked (attempt 1): may take 4.750 s of 4.750 s left; bound by the deadline",
+    ]
+    told = story(stage := unhealthy("switch", "madre"), stage.call(2.0, (0.5, GOOD)))
+    assert told[-2:] == [
+        "        health of switch is up now: it has answered a chat",
+        "        ended after 1 attempt: switch answers",
+    ]
+    assert text("c", [{"fact": "Refused", "target": "switch", "reason": "unhealthy"}])[1] == (
+        "  switch not asked: unhealthy: its health probes fail"
+    )
+
+
 def test_who_waits_for_a_slot_is_told_how_long_and_among_how_many():
     stage = Stage(switch=ONE_SLOT)
     stage.call(0.0)
@@ -163,6 +229,14 @@ def test_who_waits_for_a_slot_is_told_how_long_and_among_how_many():
     stage.call(1.0)
     turned_away = "\n".join(story(stage, stage.call(1.0)))
     assert "switch not asked: limited: 1 of 1 slots taken, 1 of 1 places in the queue" in turned_away
+
+
+@pytest.mark.parametrize(
+    ("made", "whose"), [(True, "made here: the client sent none"), (False, "made from the client's")]
+)
+def test_that_a_target_got_a_key_is_told_and_whose_it_is(made, whose):
+    (_, line) = text("c-1", [as_json(KeySent(0.5, 1, "switch", made), 0.25)])
+    assert line == f"+0.250  switch gets an Idempotency-Key, {whose}; further attempts have the same"
 
 
 def test_who_got_a_slot_after_a_wait_and_who_came_out_of_the_queue_to_an_open_breaker():

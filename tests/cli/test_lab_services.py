@@ -9,17 +9,14 @@ import urllib.request
 
 import pytest
 
+from benchmarks.proxies.process import free_port
 from sidecar.cli import main
 from tests.acceptance.running import LINK, Process, ask, chat
 
 
 @pytest.fixture
 def free():
-    """Ports that were free a moment ago."""
-    with socket.socket() as one, socket.socket() as other:
-        for place in (one, other):
-            place.bind(("127.0.0.1", 0))
-        return one.getsockname()[1], other.getsockname()[1]
+    return free_port(), free_port()
 
 
 def test_the_services_run_without_a_sidecar_on_the_ports_they_were_given(free, tmp_path):

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from sidecar import cli
 from sidecar.core.engine import Engine
 from sidecar.core.line import SCHEMA, to_line
-from sidecar.core.plan import Call
+from sidecar.core.scene import Call
 from sidecar.core.vocabulary import ErrorKind, Outcome
 from sidecar.policy.model import Policy
 from sidecar.replay.simulate import Arrival, Simulation

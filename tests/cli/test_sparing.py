@@ -36,7 +36,19 @@ FOREIGN = (
 )  # fmt: skip
 OURS = {
     "sidecar.cli": {"serve", "sparing"},
-    "sidecar.policy": {"load", "model", "objectives", "problem", "section", "source", "targets", "units", "wording"},
+    "sidecar.policy": {
+        "chaos",
+        "load",
+        "model",
+        "moment",
+        "objectives",
+        "problem",
+        "section",
+        "source",
+        "targets",
+        "units",
+        "wording",
+    },
 }
 
 

@@ -288,12 +288,29 @@ async def told(*faults: str, chats: int = 3) -> dict[str, Any]:
         return {path: (await town.ask("GET", f"{town.admin}/{path}")).json for path in status.PATHS}
 
 
+WORKERS = [
+    {"worker": number, "pid": 70 + number, "status": "serving", "up_seconds": 190.0, "connections": 12, "breakers": {"switch": "open"}}
+    for number in range(2)
+]  # fmt: skip
+
+
+async def test_of_several_workers_each_has_a_line():
+    everything = await told(chats=1)
+    assert "worker 0" not in text(everything, "p", Look(200))
+    everything["state"]["workers"] = WORKERS
+    lines = text(everything, "p", Look(200)).splitlines()
+    assert [line.strip() for line in lines if "worker" in line] == [
+        f"worker {number} serving for 3 min 10 s · 12 connections · switch open" for number in range(2)
+    ]
+
+
 async def test_no_line_is_longer_than_the_terminal_is_wide_and_ascii_is_enough():
     everything = await told("switch=error")
     everything["state"]["overrides"] = [
         {"target": "switch", "kind": "off", "author": "ana " * 20, "reason": "why " * 40, "seconds_left": 4000.0}
     ]
     everything["state"]["policy_problems"] = ["policy.yaml:1:1: " + "bad " * 50]
+    everything["state"]["workers"] = WORKERS
     for width, plain in itertools.product((40, 60, 80, 100, 200), (True, False)):
         written = text(everything, "127.0.0.1:9180", Look(width, plain=plain))
         assert max(map(len, written.splitlines())) <= width
@@ -307,6 +324,7 @@ async def test_whatever_is_told_the_terminal_obeys_none_of_it():
     state = everything["state"]
     state["overrides"] = [{"target": evil, "kind": evil, "author": evil, "reason": evil, "seconds_left": 1.0}]
     state["policy_problems"] = state["notes"] = [evil]
+    state["workers"] = [WORKERS[0] | {"status": evil, "breakers": {evil: evil}}]
     state["version"] = state["policy"]["source"] = state["answering"]["provider"] = evil
     state["breaker_moves"] = {evil: {"before": evil, "after": evil, "why": evil, "seconds_ago": 1.0}}
     everything["state"]["targets"][evil] = state["targets"]["madre"]
@@ -316,6 +334,31 @@ async def test_whatever_is_told_the_terminal_obeys_none_of_it():
     for width in (60, 300):
         written = text(everything, "127.0.0.1:9180", Look(width))
         assert not {"\x1b", "\x07", "\x9b", "\r", "\u202e"} & set(written)
+
+
+async def test_a_target_that_is_probed_says_how_it_is_and_one_that_is_not_says_nothing():
+    everything = await told(chats=1)
+    assert "health of" not in text(everything, "p", Look(200))
+    health = {
+        "state": "down",
+        "for_seconds": 75.2,
+        "failures_in_row": [4, 3],
+        "good_in_row": [0, 2],
+        "heard_seconds_ago": 2.1,
+    }
+    targets = everything["state"]["targets"]
+    targets["switch"]["health"] = health
+    targets["madre"]["health"] = {
+        **health,
+        "state": "unknown",
+        "for_seconds": None,
+        "failures_in_row": [0, 3],
+        "heard_seconds_ago": None,
+    }
+    written = text(everything, "p", Look(200))
+    assert " unhealthy  closed" in written
+    assert "health of switch: down for 1 min 15 s · 4 of 3 failed in a row · the last that counted 2 s ago\n" in written
+    assert "health of madre: unknown · 0 of 2 good in a row · none counted yet\n" in written
 
 
 SERVING = {

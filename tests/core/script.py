@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from sidecar.core.engine import Engine
 from sidecar.core.fact import EventHeard
-from sidecar.core.plan import Call
+from sidecar.core.scene import Call
 from sidecar.core.vocabulary import (
     Abandoned,
     Answered,
     Attempt,
     Backoff,
     ErrorKind,
+    Event,
     Finish,
     Outcome,
     Queue,
+    Race,
     Verdict,
     Woke,
 )
@@ -51,6 +53,9 @@ def shown(step: object) -> str:
     match step:
         case Attempt(target, number, timeout, _, binding):
             return f"{target} #{number} within {timeout:.3g} ({binding})"
+        case Race(attempts, wake):
+            late = "" if wake is None else f", late after {wake:.3g}"
+            return f"race {attempts[0].target} {' and '.join(f'#{each.number}' for each in attempts)}{late}"
         case Backoff(target, delay):
             return f"back off {target} {delay:.3g}"
         case Queue(target, _, timeout):
@@ -64,20 +69,19 @@ def shown(step: object) -> str:
 class Script:
     """One call of a ``World``, told its lines."""
 
-    def __init__(self, world: World, number: int, patience: float) -> None:
+    def __init__(self, world: World, number: int, patience: float, session: str) -> None:
         self.world = world
-        self.call = Call(number, patience, f"call-{number}")
+        self.call = Call(number, patience, f"call-{number}", session)
         self.plan = None
         self.step = None
 
     def tell(self, now: float, what: object) -> str:
-        """The step that ``what`` leads to."""
+        """The step that ``what`` leads to; of a race it is the number of the attempt with what came of it."""
         if what == BEGIN:
             self.plan = self.world.engine.begin(now, self.call)
             self.step = self.plan.start()
         else:
-            event = {LEFT: Abandoned, WOKE: Woke}[what](now) if isinstance(what, str) else Answered(now, what)
-            self.step = self.plan.send(event)
+            self.step = self.plan.send(_event(now, what))
         return shown(self.step)
 
     def play(self, *lines: tuple[float, object, str]) -> Script:
@@ -85,6 +89,12 @@ class Script:
         told = [(now, what, self.tell(now, what)) for now, what, _ in lines]
         assert told == list(lines)
         return self
+
+
+def _event(now: float, what: object) -> Event:
+    if isinstance(what, str):
+        return {LEFT: Abandoned, WOKE: Woke}[what](now)
+    return Answered(now, what[1], what[0]) if isinstance(what, tuple) else Answered(now, what)
 
 
 class World:
@@ -95,12 +105,12 @@ class World:
         self.engine = Engine(now, rules or policy(), revision="r1", source="test", seed=seed, emit=self.facts.append)
         self._calls = 0
 
-    def call(self, patience: float = PATIENCE) -> Script:
+    def call(self, patience: float = PATIENCE, session: str = "") -> Script:
         self._calls += 1
-        return Script(self, self._calls, patience)
+        return Script(self, self._calls, patience, session)
 
-    def play(self, *lines: tuple[float, object, str], patience: float = PATIENCE) -> Script:
-        return self.call(patience).play(*lines)
+    def play(self, *lines: tuple[float, object, str], patience: float = PATIENCE, session: str = "") -> Script:
+        return self.call(patience, session).play(*lines)
 
     def adopt(self, now: float, rules: Policy, revision: str = "r2") -> None:
         self.engine.adopt(now, rules, revision=revision, source="test")

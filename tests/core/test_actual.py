@@ -7,8 +7,8 @@ from script import policy, targets
 
 from sidecar.core.actual import Actual, Attempting, Backing, Terms, Waiting, gave_up_connecting, patience_of, terms_of
 from sidecar.core.engine import Engine
-from sidecar.core.fact import AttemptStarted, Retried
-from sidecar.core.vocabulary import Answered, Backoff, Binding, ErrorKind, Outcome, Queue, Ticket
+from sidecar.core.fact import AttemptStarted, FellBack, Retried
+from sidecar.core.vocabulary import Answered, Backoff, Binding, ErrorKind, Outcome, Queue, Reason, Ticket, Woke
 from sidecar.policy.model import DeadlinePolicy
 
 ACTIVE = DeadlinePolicy()
@@ -67,7 +67,9 @@ def test_what_it_does_is_what_its_facts_say_last():
     assert actual.doing == Waiting(1.0)
     actual.attempts(AttemptStarted(1.0, 1, "switch", 1, 3.0, Binding.DEADLINE))
     assert actual.doing == Attempting("switch", 1.0, 4.0)
-    assert actual.hears(2.0) == Attempting("switch", 1.0, 4.0)
+    assert actual.hears(Woke(1.5)) == actual.doing == Attempting("switch", 1.0, 4.0)  # it is late, and goes on
+    assert actual.hears(Answered(2.0, Outcome(status=503))) == Attempting("switch", 1.0, 4.0)
+    assert actual.doing == Waiting(2.0)
     actual.backs_off(Retried(2.0, 1, "switch", 0.1, "connect", 2.0))
     assert actual.doing == Backing("switch", 2.0, 2.1)
     assert actual.asked == {"switch"}
@@ -84,12 +86,22 @@ def test_an_attempt_is_the_same_on_the_same_target_since_the_same_moment():
 def test_a_wait_for_a_slot_is_known_by_the_rungs_that_were_left():
     actual, step = Actual(terms(), 1.0, SAME), Queue("madre", Ticket(), 0.2)
     assert not actual.same_queue(step, 1.0, actual.doing)
-    actual.falls()
+    actual.falls(FellBack(1.0, 1, "switch", Reason.OPEN))
     assert actual.same_queue(step, 1.0, actual.doing)
     assert not actual.same_queue(step, 1.1, actual.doing)
     assert not actual.same_queue(step, 1.0, Backing("madre", 1.0, 1.2))
-    actual.falls()
+    actual.falls(FellBack(1.0, 1, "madre", Reason.OPEN))
     assert not actual.same_queue(step, 1.0, actual.doing)
+
+
+def test_a_target_that_was_passed_over_comes_after_the_one_that_is_stayed_with():
+    actual = Actual(terms(), 1.0, SAME)
+    actual.falls(FellBack(1.0, 1, "switch", Reason.AFFINITY))
+    assert actual.same_queue(Queue("madre", Ticket(), 0.2), 1.0, actual.doing)
+    actual.falls(FellBack(1.0, 1, "madre", Reason.FAILURE))
+    assert actual.same_queue(Queue("switch", Ticket(), 0.2), 1.0, actual.doing)
+    actual.falls(FellBack(1.0, 1, "switch", Reason.FAILURE))
+    assert not actual.same_queue(Queue("switch", Ticket(), 0.2), 1.0, actual.doing)
 
 
 def test_a_backoff_is_the_same_if_it_begins_and_ends_with_the_other():

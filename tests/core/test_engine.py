@@ -27,7 +27,7 @@ from sidecar.core.fact import (
     Refused,
     Retried,
 )
-from sidecar.core.plan import Call
+from sidecar.core.scene import Call
 from sidecar.core.vocabulary import (
     ANSWERS,
     Abandoned,
@@ -467,8 +467,8 @@ def test_the_figures_of_every_target_of_the_ladder_can_be_read():
     w = World()
     w.call().tell(0.0, BEGIN)
     assert w.engine.gauges(0.0) == {
-        "switch": Gauges(1, 0, calls=0, failure_ratio=0, slow_ratio=0, failures_in_row=0, balance=3.0),
-        "madre": Gauges(0, 0, calls=0, failure_ratio=0, slow_ratio=0, failures_in_row=0, balance=3.0),
+        "switch": Gauges(1, 0, 0, 0, 0, 0, balance=3.0, slots=4, baseline=None, drops=0),
+        "madre": Gauges(0, 0, 0, 0, 0, 0, balance=3.0, slots=2, baseline=None, drops=0),
     }
     w.adopt(0.0, policy(targets=[{"name": "madre"}]))
     assert list(w.engine.gauges(0.0)) == ["madre"]
@@ -487,9 +487,7 @@ def test_the_window_is_told_in_shares_and_the_row_in_failures():
     machines.limiter.enter(4.0)
     machines.limiter.enter(4.0)
     machines.budget.withdraw(4.0)
-    assert w.engine.gauges(4.0)["switch"] == Gauges(
-        1, 1, calls=4, failure_ratio=0.5, slow_ratio=0.5, failures_in_row=2, balance=2.0
-    )
+    assert w.engine.gauges(4.0)["switch"] == Gauges(1, 1, 4, 0.5, 0.5, 2, balance=2.0, slots=1, baseline=None, drops=0)
 
 
 def test_the_view_shows_every_machine_of_every_target():
@@ -513,6 +511,7 @@ def test_the_view_shows_every_machine_of_every_target():
         "reserve_seconds": 1.5,
         "dormant": True,
         "off": False,
+        "health": None,
     }
     madre = view["madre"]
     assert (madre["dormant"], madre["latency_p95_seconds"], madre["reserve_seconds"]) == (False, 1.8, 1.5)

@@ -217,14 +217,14 @@ def test_who_found_no_slot_and_no_room_in_the_queue_is_told_how_many_there_were(
     w.play((0.0, BEGIN, SWITCH))
     w.call().tell(0.0, BEGIN)
     w.play((0.0, BEGIN, "madre #1 within 4.75 (deadline)"))
-    assert (refused(w).reason, refused(w).waited, astuple(refused(w))[-3:]) == (Reason.LIMITED, 0.0, (1, 1, (1, 1)))
+    assert (refused(w).reason, refused(w).waited, astuple(refused(w))[-4:-1]) == (Reason.LIMITED, 0.0, (1, 1, (1, 1)))
 
 
 def test_who_waited_in_vain_is_told_how_long():
     w = world({"limiter": {"max_concurrent": 1, "queue": 1}})
     w.play((0.0, BEGIN, SWITCH))
     w.play((0.0, BEGIN, "queue for switch within 0.2"), (0.2, WOKE, "madre #1 within 4.55 (deadline)"))
-    assert (refused(w).reason, refused(w).waited, astuple(refused(w))[-3:]) == (Reason.LIMITED, 0.2, (1, 0, (1, 1)))
+    assert (refused(w).reason, refused(w).waited, astuple(refused(w))[-4:-1]) == (Reason.LIMITED, 0.2, (1, 0, (1, 1)))
 
 
 @pytest.mark.parametrize(("patience", "woke", "reason"), [(4.75, 0.1, Reason.OPEN), (0.3, 0.12, Reason.TIMEOUT)])

@@ -140,6 +140,53 @@ def test_a_target_that_was_not_asked_is_unknown():
     assert stage.machine("madre").breaker.tally(0.4).calls == 0
 
 
+HEDGED = {"effects": "none", "hedge": {"enabled": True, "delay": "500ms", "max_extra_load": "100%"}}
+
+
+def test_a_candidate_that_would_hedge_is_decided_until_it_would():
+    stage = Stage(policy(targets=targets(HEDGED)), policy(targets=targets({"effects": "none"})))
+    stage.play((0, BEGIN, "switch #1 within 3.25 (deadline)"), (0.4, GOOD, "finish switch #1"))
+    stage.play((1, BEGIN, "switch #1 within 3.25 (deadline)"), (1.6, GOOD, "finish switch #1"))
+    assert stage.results == ["1 agrees: primary", "2 undecided: primary (hedged)"]
+    assert stage.at_ease(1.6)
+
+
+def test_a_candidate_whose_hedge_is_denied_waits_for_the_same_answer():
+    poor = {"effects": "none", "hedge": {**HEDGED["hedge"], "max_extra_load": "1%"}}
+    stage = Stage(policy(targets=targets(poor)), policy(targets=targets({"effects": "none"})))
+    stage.play((0, BEGIN, "switch #1 within 3.25 (deadline)"), (0.6, GOOD, "finish switch #1"))
+    stage.play(
+        (1, BEGIN, "switch #1 within 3.25 (deadline)"),
+        (4.25, SILENT, "madre #2 within 1.5 (deadline)"),
+        (4.4, GOOD, "finish madre #2 degraded (timeout)"),
+    )
+    assert stage.results == ["1 agrees: primary", "2 agrees: fallback"]
+
+
+def test_where_the_policy_in_force_hedges_nobody_knows_what_one_request_would_have_got():
+    stage = Stage(policy(targets=targets({"effects": "none"})), policy(targets=targets(HEDGED)))
+    stage.play((0, BEGIN, "race switch #1, late after 0.5"), (0.3, (1, GOOD), "finish switch #1"))
+    stage.play(
+        (1, BEGIN, "race switch #1, late after 0.5"),
+        (1.5, WOKE, "race switch #1 and #2"),
+        (1.6, (2, GOOD), "finish switch #2"),
+    )
+    assert stage.results == ["1 agrees: primary", "2 undecided: primary (hedged)"]
+    assert stage.at_ease(1.6)
+
+
+def test_where_a_hedge_was_denied_the_one_request_went_on():
+    poor = {"effects": "none", "hedge": {**HEDGED["hedge"], "max_extra_load": "1%"}}
+    stage = Stage(policy(targets=targets({"effects": "none"})), policy(targets=targets(poor)))
+    stage.play(
+        (0, BEGIN, "race switch #1, late after 0.5"),
+        (0.5, WOKE, "race switch #1"),
+        (0.7, (1, status(500)), "madre #2 within 4.05 (deadline)"),
+        (0.8, GOOD, "finish madre #2 degraded (failure)"),
+    )
+    assert stage.results == ["1 agrees: fallback"]
+
+
 def test_a_target_that_was_asked_at_another_moment_is_told_apart():
     stage = Stage(policy(targets=[{"name": "madre"}, {"name": "switch"}]))
     stage.play(

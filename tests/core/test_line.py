@@ -18,6 +18,8 @@ from sidecar.core.fact import (
     DormancyHeard,
     EventHeard,
     FellBack,
+    HealthHeard,
+    HealthMoved,
     PolicyAdopted,
     RateLimited,
     Refused,
@@ -26,7 +28,7 @@ from sidecar.core.fact import (
     Retried,
     RetryDenied,
 )
-from sidecar.core.line import EVENTS, event_from, policy_from, to_line
+from sidecar.core.line import EVENTS, event_from, policy_from, probe_from, to_line
 from sidecar.core.vocabulary import Abandoned, Answered, Binding, ErrorKind, Finish, Outcome, Reason, Verdict, Woke
 from sidecar.policy.model import Policy
 
@@ -62,6 +64,51 @@ def test_an_event_is_read_back_as_it_was(event, call):
 def test_a_power_state_keeps_its_services(at, active):
     line = orjson.loads(orjson.dumps(to_line(DormancyHeard(at, active))))
     assert (line["at"], line["active"] if line["active"] is None else frozenset(line["active"])) == (at, active)
+
+
+probed = st.builds(Outcome, error=st.sampled_from(ErrorKind)) | st.builds(Outcome, status=st.integers(100, 599))
+
+
+@given(
+    st.builds(
+        HealthHeard, times, st.sampled_from(["switch", "madre"]), probed, st.booleans(), times, st.sampled_from(Verdict)
+    )
+)
+def test_a_health_probe_is_read_back_as_it_was(fact):
+    line = orjson.loads(orjson.dumps(to_line(fact)))
+    assert line["in"] == "health"
+    assert probe_from(line) == fact
+
+
+PROBED = {
+    "in": "health",
+    "at": 1.5,
+    "target": "switch",
+    "error": None,
+    "status": 200,
+    "busy": False,
+    "seconds": 0.1,
+    "verdict": "success",
+}
+
+
+@pytest.mark.parametrize("key", [key for key in PROBED if key != "in"])
+def test_a_probe_without_one_of_its_fields_is_refused(key):
+    with pytest.raises(KeyError, match=key):
+        probe_from({name: value for name, value in PROBED.items() if name != key})
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("at", "1.5"), ("target", 7), ("error", "no such error"), ("error", "reset"), ("status", None), ("status", "200"), ("busy", 0),
+        ("busy", None), ("seconds", None), ("seconds", float("nan")), ("verdict", "fine"), ("verdict", None),
+    ],
+)  # fmt: skip
+def test_a_probe_with_a_field_that_cannot_be_is_refused(key, value):
+    with pytest.raises((TypeError, ValueError)) as raised:
+        probe_from({**PROBED, key: value})
+    assert str(raised.value)
 
 
 def test_a_policy_is_read_back_as_it_was():
@@ -112,6 +159,7 @@ def test_what_a_call_came_to_is_a_line_to_check_a_replay_against():
         Refused(1, 1, "switch", Reason.OPEN, None),
         FellBack(1, 1, "switch", Reason.OPEN),
         BreakerMoved(1, "switch", "closed", "open", "consecutive", 5.0),
+        HealthMoved(1, "switch", "up", "down", "failed", 3, 0),
         RateLimited(1, 2.0, anonymous=True),
         RelayEnded(1, "http", "GET", 200, 0.1, 1, 1, None),
         RequestShed(1, "chats"),

@@ -90,3 +90,23 @@ def test_never_more_keys_than_the_bound(keys, bound):
     for key in keys:
         windows.admit(0.0, key, Rate(1, 1.0))
         assert len(windows) <= bound
+
+
+@given(KNOCKS, st.integers(1, 5))
+def test_what_others_let_pass_counts_like_what_was_let_pass_here(knocks, calls):
+    noted, admitted, now = SlidingWindows(100), SlidingWindows(100), 0.0
+    rate = Rate(calls, 2.5)
+    for gap, key in knocks:
+        now += gap / 8
+        if admitted.admit(now, key, rate) is None:
+            noted.note(now, key, rate)
+    for key in (b"a", b"b"):
+        assert noted.admit(now, key, rate) == admitted.admit(now, key, rate)
+
+
+def test_of_more_than_may_pass_the_last_are_remembered():
+    windows, rate = SlidingWindows(10), Rate(2, 10.0)
+    for now in (0.0, 1.0, 2.0, 3.0):
+        windows.note(now, b"a", rate)
+    assert windows.admit(4.0, b"a", rate) == 8.0
+    assert windows.admit(12.0, b"a", rate) is None

@@ -16,7 +16,12 @@ def test_a_policy_can_name_every_error_kind():
 
 
 def test_a_policy_can_name_every_reason_that_leads_down_the_ladder():
-    assert set(get_args(FallbackCause)) == set(Reason) - {Reason.CALLER_ERROR, Reason.WAITING, Reason.OFF}
+    assert set(get_args(FallbackCause)) == set(Reason) - {
+        Reason.CALLER_ERROR,
+        Reason.WAITING,
+        Reason.OFF,
+        Reason.AFFINITY,
+    }
 
 
 def test_a_verdict_is_an_answer_or_a_failure_or_says_nothing():

@@ -126,6 +126,8 @@ async def talk(
     """Send (``step`` bytes at a time), and read until the end, ``enough`` or the end of patience. Returns what came, and whether the connection was closed."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=2**24)
     heard = bytearray()
+    # From the start: what came before a reset, while we were still sending, is lost to who reads only after it.
+    reading = asyncio.ensure_future(_read(reader, heard, enough))
     closed = False
     try:
         if step:
@@ -138,35 +140,32 @@ async def talk(
             writer.write(data)
         if half_close:
             writer.write_eof()
-        closed = await _listen(reader, heard, enough, patience)
+        closed = await _within(reading, patience)
     except ConnectionError:
         closed = True
     finally:
+        reading.cancel()
+        await asyncio.gather(reading, return_exceptions=True)
         writer.close()
         with suppress(ConnectionError):
             await writer.wait_closed()
     return bytes(heard), closed
 
 
-async def _listen(
-    reader: asyncio.StreamReader, heard: bytearray, enough: Callable[[bytes], bool], patience: float
-) -> bool:
+async def _read(reader: asyncio.StreamReader, heard: bytearray, enough: Callable[[bytes], bool]) -> bool:
+    """Whether the end came, before it was ``enough``."""
+    while not enough(bytes(heard)):
+        piece = await reader.read(65536)
+        if not piece:
+            return True
+        heard.extend(piece)
+    return False
+
+
+async def _within(reading: asyncio.Future[bool], patience: float) -> bool:
     """Whether the end came. Patience passes in slices: a loop that is held up loses one of them, not the answer it was about to deliver."""
-
-    async def read() -> bool:
-        while not enough(bytes(heard)):
-            piece = await reader.read(65536)
-            if not piece:
-                return True
-            heard.extend(piece)
-        return False
-
-    reading = asyncio.ensure_future(read())
     for _ in range(SLICES):
         await asyncio.wait({reading}, timeout=patience / SLICES)
         if reading.done():
             return reading.result()
-    reading.cancel()
-    with suppress(asyncio.CancelledError):
-        return await reading
     return False

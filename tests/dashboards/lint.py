@@ -15,7 +15,7 @@ from tests.dashboards.queries import Board, panels, substitute
 from tests.dashboards.reading import RULES, Finding, called, queries, rule
 
 SOURCE = {"type": "prometheus", "uid": "${datasource}"}
-SCRAPED = {"job", "instance"}
+SCRAPED = {"job", "instance", "worker"}  # the last where several workers answer at one port
 UNCHECKED = "cannot be checked"
 OVER_COUNTERS = {"rate", "irate", "increase"}
 WIDEST_OVERVIEW = 12
@@ -66,15 +66,17 @@ def variables_are_used(name: str, board: Board, known: Known) -> Iterator[tuple[
 def annotated(name: str, board: Board, known: Known) -> Iterator[tuple[str, str]]:
     exprs = " ".join(annotation["expr"] for annotation in board["annotations"]["list"])
     about_chat = () if name == "runtime" else ("breaker_transitions_total",)
-    for metric in ("policy_reloads_total", "override_active", *about_chat):
+    for metric in ("policy_reloads_total", "override_active", "chaos_active", *about_chat):
         if metric not in exprs:
             yield "annotations", f"none about {metric}"
 
 
 @rule
 def annotations_are_moments(name: str, board: Board, known: Known) -> Iterator[tuple[str, str]]:
-    """What is true for longer than a step becomes a region in Grafana, and many regions are a red wash."""
+    """What is true for longer than a step becomes a region in Grafana, and many regions are a red wash. Chaos is meant to be one."""
     for annotation in board["annotations"]["list"]:
+        if annotation["name"] == "Chaos":
+            continue
         if "[" in annotation["expr"] or EVENTS not in annotation["expr"]:
             yield annotation["name"], "does not compare with one step before"
         if "reason" in grouped_by(annotation["expr"]):

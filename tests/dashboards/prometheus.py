@@ -6,7 +6,6 @@ import json
 import math
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -17,6 +16,7 @@ from urllib.parse import urlencode
 
 import pytest
 
+from benchmarks.proxies.process import free_port
 from tests.acceptance.running import ask
 
 ATTEMPTS = 3  # a free port may be taken by somebody else before the server has it
@@ -28,12 +28,6 @@ def binary(name: str) -> str:
     if found is None:
         pytest.skip(f"{name} is not installed: tests/deps.sh installs it from Debian's packages")
     return found
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 class Server:

@@ -13,6 +13,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from benchmarks.redis_server import RedisServer
 from sidecar.lab.town import DEFAULT_TOKEN, Lab
 from tests.acceptance.conftest import FREE
 from tests.acceptance.running import CHAT, LINK, Process
@@ -22,6 +23,7 @@ from tests.dashboards.queries import Asked, annotation_queries, panel_queries
 ADMIN = "live-admin-token"
 JOB = "vx11-sidecar"
 POLICY = """
+health: {mode: probe, interval: 500ms, fall: 100}
 timeouts: {attempt: 700ms}
 dormant: {mode: ignore}
 retry_budget: {burst: 1}
@@ -48,9 +50,15 @@ class Scene:
     """A sidecar of its own process between a client and a lab that misbehaves, and the Prometheus that watches it."""
 
     def __init__(
-        self, lab: Lab, ready: dict[str, Any], session: aiohttp.ClientSession, prometheus: Prometheus, policy: Path
+        self,
+        lab: Lab,
+        ready: dict[str, Any],
+        session: aiohttp.ClientSession,
+        prometheus: Prometheus,
+        policy: Path,
     ) -> None:
         self.lab = lab
+        self.redis: RedisServer  # what replicas share
         self.prometheus = prometheus
         self.url, self.admin = f"http://{ready['listen']}", f"http://{ready['admin']}"
         self.listen = ready["listen"]
@@ -93,14 +101,16 @@ class Scene:
 @contextlib.asynccontextmanager
 async def scene(where: Path) -> AsyncIterator[Scene]:
     binary("prometheus")
+    binary("redis-server")
     policy, candidate, rules = (where / name for name in ("policy.yaml", "candidate.yaml", "rules.yaml"))
     data = where / "prometheus"
     policy.write_text(POLICY)
     candidate.write_text(CANDIDATE)
     rules.write_text(RULES)
     data.mkdir()
-    environ = {LINK: DEFAULT_TOKEN, "VX11_SIDECAR_ADMIN_TOKEN": ADMIN}
-    async with Lab(faults=("madre=detached",)) as lab, aiohttp.ClientSession() as session:
+    redis = RedisServer()
+    environ = {LINK: DEFAULT_TOKEN, "VX11_SIDECAR_ADMIN_TOKEN": ADMIN, "VX11_SIDECAR_REDIS_URL": redis.url}
+    async with redis, Lab(faults=("madre=detached",)) as lab, aiohttp.ClientSession() as session:
         places = [part for name in ("gateway", "switch", "madre") for part in (f"--{name}", lab.urls[name])]
         arguments = (
             "serve",
@@ -116,7 +126,9 @@ async def scene(where: Path) -> AsyncIterator[Scene]:
         with Process(*arguments, environ=environ, errors=where / "stderr") as process:
             ready = await asyncio.to_thread(process.ready)
             with Prometheus(data, {JOB: [ready["admin"]]}, rules=[rules]) as prometheus:
-                yield Scene(lab, ready, session, prometheus, policy)
+                made = Scene(lab, ready, session, prometheus, policy)
+                made.redis = redis
+                yield made
 
 
 async def well(scene: Scene) -> None:
@@ -189,6 +201,23 @@ async def crowded(scene: Scene) -> None:
     await scene.lab.clear("switch")
 
 
+async def searched(scene: Scene) -> None:
+    """An adaptive limit: the baseline is measured, and then many at once meet silence."""
+    await scene.reload(POLICY.replace("max_concurrent: 1, queue: 2", "max_concurrent: 8, queue: 8, adaptive: gradient"))
+    await scene.chats(10)
+    await scene.seen('vx11_sidecar_limiter_baseline_seconds{target="switch"} > 0')
+    await scene.lab.fault("switch", "hang")
+    async with asyncio.TaskGroup() as group:
+        for _ in range(8):
+            group.create_task(scene.chat())
+    await scene.seen('increase(vx11_sidecar_limiter_drops_total{target="switch"}[5s]) > 0')
+    await scene.seen('vx11_sidecar_limiter_limit{target="switch"} < 8')
+    await scene.lab.clear("switch")
+    await recover(scene)
+    await scene.scraped()
+    await scene.reload(POLICY)
+
+
 async def turned_away(scene: Scene) -> None:
     """What is refused at the door, and a gateway that is down."""
     assert await scene.chat(token="") == 401
@@ -206,6 +235,61 @@ async def turned_away(scene: Scene) -> None:
         assert answer.status >= 502
     await scene.lab.clear("gateway")
     await scene.seen("increase(vx11_sidecar_relay_errors_total[5s]) > 0")
+
+
+async def again(scene: Scene) -> None:
+    """Chats that are sent again under their keys: while the first is under way, after it, and with something else."""
+    keyed = POLICY.replace("limiter:", "effects: dedup, limiter:")
+    await scene.reload(keyed + 'idempotency: {mode: "on"}\n')
+    await scene.lab.fault("switch", "slow:0.3")
+    twice = [scene.chat(session="again", Idempotency_Key="k") for _ in range(2)]
+    assert sorted(await asyncio.gather(*twice)) == [200, 409]
+    assert await scene.chat(session="again", Idempotency_Key="k") == 200
+    assert await scene.chat(session="again", Idempotency_Key="k", message="else") == 422
+    await scene.seen('increase(vx11_sidecar_idempotency_keys_total{result="mismatch"}[5s]) > 0')
+    await scene.seen("increase(vx11_sidecar_idempotency_keys_sent_total[5s]) > 0")
+    await scene.scraped()
+    await scene.lab.clear("switch")
+    await scene.reload(POLICY)
+
+
+async def alone(scene: Scene) -> None:
+    """What replicas share is gone for a while."""
+    await scene.redis.kill()
+    await scene.seen('vx11_sidecar_shared_store{state="away"} == 1')
+    await scene.seen("increase(vx11_sidecar_shared_lost_total[5s]) > 0")
+    await scene.scraped()
+    await scene.redis.start()
+    await scene.seen('vx11_sidecar_shared_store{state="up"} == 1')
+    await scene.chats(2)
+
+
+async def hedged(scene: Scene) -> None:
+    """Each request is late, until the budget pays for no second one any more."""
+    hedge = "effects: none, hedge: {enabled: true, delay: 100ms, max_extra_load: 100%}, limiter: {max_concurrent: 2, "
+    await scene.reload(POLICY.replace("limiter: {max_concurrent: 1, ", hedge))
+    await scene.lab.fault("switch", "slow:0.3")
+    await scene.chats(8)
+    await scene.seen("increase(vx11_sidecar_hedges_total[5s]) > 0")
+    await scene.seen('increase(vx11_sidecar_hedges_denied_total{reason="budget"}[5s]) > 0')
+    await scene.scraped()
+    await scene.lab.clear("switch")
+    await scene.reload(POLICY)
+
+
+async def broken(scene: Scene) -> None:
+    """A drill: a rule that is armed, an operator who orders it, and who stops it."""
+    rule = "{name: drill, target: switch, percentage: 100%, abort: 503, expires_at: 2099-01-01T00:00:00Z}"
+    await scene.reload(POLICY + f"chaos: [{rule}]\n")
+    await scene.order("/chaos", author="live", reason="test", ttl="1m")
+    await scene.chats(2)
+    await scene.seen("vx11_sidecar_chaos_active == 1")
+    await scene.seen("increase(vx11_sidecar_chaos_faults_total[5s]) > 0")
+    await scene.scraped()
+    await scene.order("/chaos/stop")
+    await scene.seen("vx11_sidecar_chaos_active == 0")
+    await scene.reload(POLICY)
+    await recover(scene)
 
 
 async def observed(scene: Scene) -> None:
@@ -246,7 +330,21 @@ async def operated(scene: Scene) -> None:
 async def test_every_panel_shows_something(tmp_path: Path) -> None:
     began = time.time()
     async with scene(tmp_path) as town:
-        for act in (well, refused, refusing_us, silent, crowded, turned_away, observed, operated):
+        for act in (
+            well,
+            refused,
+            refusing_us,
+            silent,
+            crowded,
+            searched,
+            turned_away,
+            again,
+            alone,
+            hedged,
+            broken,
+            observed,
+            operated,
+        ):
             started = time.time()
             await act(town)
             print(f"{act.__name__:14}{time.time() - started:6.1f} s")

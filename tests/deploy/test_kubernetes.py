@@ -197,7 +197,7 @@ def test_the_program_starts_with_what_the_container_says(tmp_path):
     (tmp_path / "policy.yaml").write_text(named("ConfigMap", "vx11-sidecar-policy")["data"]["policy.yaml"])
     settings = resolve(vars(options), read_environment(environ), environ, load(tmp_path))
     assert (settings.listen.port, settings.admin.port, settings.gateway.port) == (8100, 9180, 8000)
-    assert settings.admin_token is not None  # off loopback
+    assert settings.exposed  # off loopback
     assert not settings.auth_off
     assert {name: each.origin for name, each in settings.snapshot.destinations.items()} == {
         "switch": "http://switch:8002",

@@ -9,9 +9,11 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
+from benchmarks.proxies.process import free_port
 from benchmarks.zero_loss import TOKEN, Load, Process
 from sidecar.edge import process
 from sidecar.edge.environment import ADMIN_TOKEN, read_environment
@@ -78,8 +80,7 @@ async def test_a_restart_on_sockets_that_stay_open_fails_no_request(service: Ser
 
 async def test_without_them_requests_do_fail(tmp_path: Path, places: list[str], capsys) -> None:
     """The control: the same restarts, with a port that the process opens itself."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     flags = ("serve", "--listen", f"127.0.0.1:{port}", "--admin", "127.0.0.1:0", *places, "--grace", "2s")
     running = await Process.start(*flags, log=tmp_path / "control.log")
     load = Load(port, TOKEN)
@@ -183,8 +184,8 @@ def test_an_admin_socket_that_others_reach_takes_the_admin_token(
     environ = {LINK: TOKEN, ADMIN_TOKEN: "an admin's"}
     flags = dict.fromkeys(("listen", "admin", "gateway", "switch", "madre", "journal"))
     settings = resolve(flags, read_environment(environ), environ, parse("", "test"))
-    assert settings.admin_token is None
-    assert (as_reached(settings, opened(host)).admin_token is not None) == guarded
+    assert not settings.exposed
+    assert as_reached(settings, opened(host)).exposed == guarded
     assert as_reached(settings, Listeners()) == settings
 
 
@@ -197,12 +198,13 @@ async def test_such_a_socket_is_noticed_when_the_process_starts(
     settings = resolve(flags, read_environment(environ), environ, parse("", "test"))
     seen = []
 
-    def sidecar(with_settings: Settings, *_: object) -> None:
-        seen.append(with_settings)
+    def make(with_settings: Settings, listeners: Listeners) -> NoReturn:
+        seen.append((with_settings, listeners))
         raise KeyboardInterrupt
 
     monkeypatch.setattr(process, "inherited", lambda *_: given)
-    monkeypatch.setattr(process, "Sidecar", sidecar)
     with pytest.raises(KeyboardInterrupt):
-        await process.serve(settings, None)  # type: ignore[arg-type]
-    assert seen[0].admin_token is not None
+        await process.serve(settings, None, make)  # type: ignore[arg-type]
+    ((with_settings, listeners),) = seen
+    assert with_settings.exposed
+    assert listeners is given

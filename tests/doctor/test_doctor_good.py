@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from doctored import (
+    POLICY,
     deployment,
     free,
     operator_backend,
@@ -70,3 +72,19 @@ async def test_before_anything_of_ours_runs_the_rest_is_looked_at(tmp_path):
     for check in ("token.sidecar", "chat.sidecar", "running.ready", "running.policy"):
         found.says(check, "skipped", "no sidecar runs at 127.0.0.1:")
     found.says("descriptors", "ok", "65536 file descriptors of this process")
+
+
+@pytest.mark.parametrize(
+    ("shape", "fields"), [("reference", "its eight fields"), ("stub", "the five fields of the stub")]
+)
+@pytest.mark.parametrize("faults", [(), ("switch=refuse",)])
+async def test_it_reads_a_reply_in_the_shape_that_the_policy_chooses(tmp_path, shape, fields, faults):
+    policy = f"{POLICY}reply: {{shape: {shape}}}\ndormant: {{mode: ignore}}\n"
+    async with deployment(tmp_path, *faults, policy=policy) as town:
+        found = await town.examine("chat.sidecar")
+    seen = f"with {fields} and the correlation id doctor-"
+    if faults:
+        found.says("chat.sidecar", "warn", seen, "could not be reached", "Look at the attempts")
+        assert "degraded: failure" in found.results["chat.sidecar"].seen
+    else:
+        found.says("chat.sidecar", "ok", seen)

@@ -29,7 +29,7 @@ async def test_files_that_the_sidecar_cannot_use_are_a_fault(tmp_path):
         raise ValueError("policy.yaml:1:1: no")
 
     async with deployment(tmp_path) as town:
-        town.sidecar._reloader._read = broken
+        town.sidecar._runtime.reloader._read = broken
         town.sidecar.reload()
         found = await town.examine("running")
     assert found.code == 1
@@ -46,7 +46,7 @@ async def test_files_that_the_sidecar_cannot_use_are_a_fault(tmp_path):
 async def test_overrides_degradation_and_other_addresses_are_warnings(tmp_path):
     async with deployment(tmp_path, "switch=error") as town:
         await town.examine("chat.sidecar")
-        town.sidecar._overrides.hold("madre", "forced_closed", author="ana", reason="drill", ttl=600.0)
+        town.sidecar._runtime.overrides.hold("madre", "forced_closed", author="ana", reason="drill", ttl=600.0)
         found = await town.examine("running", flags={"gateway": "127.0.0.1:1"})
     assert found.code == 0
     found.says(
@@ -60,6 +60,20 @@ async def test_overrides_degradation_and_other_addresses_are_warnings(tmp_path):
         "Look at the attempts",
     )
     found.says("running.addresses", "warn", "127.0.0.1:1 here", "other flags", "give the doctor the sidecar's flags")
+
+
+async def test_chaos_is_a_warning_while_it_is_on_and_while_it_could_be(tmp_path):
+    rules = "chaos: [{name: slow, target: any, percentage: 10%, delay: 1s, expires_at: 2099-01-01T00:00:00Z}]\n"
+    async with deployment(tmp_path, policy=rules) as town:
+        found = await town.examine("running.chaos")
+        found.says(
+            "running.chaos", "warn", "have not expired: slow", "the admin token can switch them on", "delete the rules"
+        )
+        town.sidecar._runtime.chaos.order(author="ana", reason="drill", ttl=600.0)
+        found = await town.examine("running.chaos")
+        found.says(
+            "running.chaos", "warn", "purpose (slow), allowed by ana", "or an operator ordered it", "POST /chaos/stop"
+        )
 
 
 async def test_a_running_sidecar_that_is_not_there_is_a_fault_only_if_it_was_named(tmp_path):
@@ -167,7 +181,7 @@ async def test_a_gateway_that_fails_or_is_of_another_version_is_told_from_one_th
 
 async def test_a_draining_sidecar_is_not_ready(tmp_path):
     async with deployment(tmp_path) as town:
-        town.sidecar._status.blocked_by = "draining"
+        town.sidecar._runtime.status.blocked_by = "draining"
         found = await town.examine("running.ready")
     assert found.code == 1
     found.says("running.ready", "fail", "is not ready: draining", "it is starting, or it drains", "wait a few seconds")

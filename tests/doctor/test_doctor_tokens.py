@@ -7,6 +7,7 @@ import pytest
 from doctored import (
     ADMIN,
     LINK,
+    POLICY,
     answers,
     deployment,
     serving,
@@ -29,6 +30,16 @@ async def test_a_wrong_token_is_refused_by_everybody_in_its_own_way(tmp_path):
     found.says("chat.sidecar", "fail", "answers 403", "started with other tokens", "token.sidecar")
     found.says("chat.found", "skipped", "see chat.sidecar")
     found.says("chat.madre", "ok", "madre answers a chat")  # she asks for none
+
+
+@pytest.mark.parametrize("sources", ["[bearer]", "[query]", "[query, bearer]", "[query, header]"])
+async def test_a_token_is_shown_where_the_policy_looks_for_one(tmp_path, sources):
+    async with deployment(tmp_path, policy=f"{POLICY}auth: {{sources: {sources}}}\n") as town:
+        found = await town.examine("token.sidecar", "chat.sidecar")
+        assert (found.results["token.sidecar"].state, found.results["chat.sidecar"].state) == ("ok", "ok"), found.text
+        found = await town.examine("token.sidecar", "chat.sidecar", environ={LINK: canary.WRONG})
+    found.says("token.sidecar", "fail", "answers 403 to our token", "other tokens", "give the doctor")
+    found.says("chat.sidecar", "fail", "answers 403", "other tokens", "token.sidecar")
 
 
 @pytest.mark.parametrize(

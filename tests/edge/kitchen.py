@@ -50,6 +50,8 @@ class Targets:
         self.asked: list[tuple[Attempt, Target, Classifier, Destination, Question]] = []
         self.power: Any = None
         self.polls: list[tuple[str, dict[str, str]]] = []
+        self.health: Callable[[str], Awaitable[Outcome]] | None = None
+        self.probes: list[tuple[str, float]] = []
 
     async def ask(
         self, step: Attempt, target: Target, classify: Classifier, destination: Destination, question: Question
@@ -64,6 +66,10 @@ class Targets:
     async def get(self, url: str, headers: dict[str, str], timeout: float) -> Any:
         self.polls.append((url, dict(headers)))
         return await self.power() if callable(self.power) else self.power
+
+    async def probe(self, url: str, timeout: float) -> Outcome:
+        self.probes.append((url, timeout))
+        return Outcome(status=200) if self.health is None else await self.health(url)
 
 
 class Slate:
@@ -80,7 +86,12 @@ class Place:
     """A kitchen and all that is seen of it."""
 
     def __init__(
-        self, rules: Policy | None = None, targets: Any = None, *, now: Callable[[], float] = time.monotonic
+        self,
+        rules: Policy | None = None,
+        targets: Any = None,
+        *,
+        now: Callable[[], float] = time.monotonic,
+        seed: int = 7,
     ) -> None:
         self.policy = rules or policy()
         self.targets = targets or Targets(switch=[said()])
@@ -92,7 +103,7 @@ class Place:
         }
         self.snapshot = Snapshot(self.policy, "r1", "test", Tokens([TOKEN]), destinations)
         self.in_force = InForce(self.snapshot)
-        self.engine = Engine(now(), self.policy, revision="r1", source="test", seed=7, emit=self.emit)
+        self.engine = Engine(now(), self.policy, revision="r1", source="test", seed=seed, emit=self.emit)
         self.kitchen = Kitchen(self.engine, self.targets, self.in_force, self.emit, now, self.log)
 
     def emit(self, fact: Any) -> None:

@@ -12,8 +12,11 @@ from canary import ADMIN, LINK, MESSAGE, keep
 from kitchen import TOKEN, until
 from prometheus_client.parser import text_string_to_metric_families
 
+from sidecar.core.value import replace
+from sidecar.edge.admin.colleagues import Colleagues
 from sidecar.edge.app import Sidecar
 from sidecar.edge.environment import Environment
+from sidecar.edge.listening import NONE
 from sidecar.edge.outlets.log import Logging
 from sidecar.edge.reload import Source
 from sidecar.edge.settings import renew, resolve
@@ -80,13 +83,15 @@ async def standing(
     admin: str | None = ADMIN,
     at: str = "127.0.0.1:0",
     mode: str | None = None,
+    allow_chaos: bool = False,
+    colleagues: Colleagues | None = None,
     **places: str,
 ) -> AsyncIterator[Office]:
     """With the policy at ``path``; nobody is behind it but whom ``places`` name."""
     said = Environment(LINK, frozenset({TOKEN}), admin, mode, None, None, None)
     nobody = dict.fromkeys(("gateway", "switch", "madre"), "127.0.0.1:9")
     flags = {"listen": "127.0.0.1:0", "admin": at, "journal": None, **nobody, **places}
-    settings = resolve(flags, said, {}, load(path))
+    settings = replace(resolve(flags, said, {}, load(path)), allow_chaos=allow_chaos)
 
     def read() -> Source:
         renewed = renew(settings, flags, said, {}, load(path))
@@ -96,7 +101,7 @@ async def standing(
         with redirect_stderr(log):
             logging = Logging("info")
         try:
-            async with aiohttp.ClientSession() as client, Sidecar(settings, logging, read) as sidecar:
+            async with aiohttp.ClientSession() as client, Sidecar(settings, logging, read, NONE, colleagues) as sidecar:
                 yield Office(sidecar, client, path)
         finally:
             logging.close()

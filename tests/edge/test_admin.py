@@ -14,9 +14,11 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse
 
-from sidecar.edge.admin.application import Office, admin_application, admin_protocol
+from sidecar.edge.admin.application import admin_application, admin_protocol
 from sidecar.edge.admin.control import Control
+from sidecar.edge.admin.desk import Desk, Office
 from sidecar.edge.admin.status import Readiness
+from sidecar.edge.admin.trend import Trend
 from sidecar.edge.outlets.telemetry import Telemetry
 from sidecar.edge.token import Tokens
 
@@ -32,6 +34,7 @@ class Port:
         self.place = Place()
         self.telemetry = Telemetry(lambda: 0.0)
         self.crash: Exception | None = None
+        self.judged: list[str] = []
         self.office = Office(
             registry=registry or self.telemetry.registry,
             in_force=self.place.in_force,
@@ -39,10 +42,11 @@ class Port:
             state=self.state,
             explain={"known": []}.get,
             calls=lambda: {"degraded": [], "last": []},
-            trend=lambda: {"calls": []},
+            trend=Trend(lambda: 0.0),
             control=Control(None, None, None, None),
             mutators=lambda: self.token,
             exposed=token is not None,
+            judged=self.judged.append,
         )
         self.token = token
 
@@ -55,7 +59,7 @@ class Port:
 @pytest.fixture
 def open_port(aiohttp_client):
     async def opened(port):
-        return await aiohttp_client(admin_application(port.office))
+        return await aiohttp_client(admin_application(Desk(port.office)))
 
     return opened
 
@@ -253,7 +257,7 @@ async def test_a_collector_that_fails_is_a_500_and_the_next_scrape_is_well(open_
 @pytest.fixture
 async def raw_port():
     """The port as the composition root opens it: its number."""
-    runner = web.AppRunner(admin_application(Port().office), access_log=None)
+    runner = web.AppRunner(admin_application(Desk(Port().office)), access_log=None)
     await runner.setup()
     server = await asyncio.get_running_loop().create_server(admin_protocol(runner), "127.0.0.1", 0)
     yield SimpleNamespace(host="127.0.0.1", port=server.sockets[0].getsockname()[1])

@@ -93,6 +93,45 @@ async def test_an_answer_of_the_switch_carries_what_every_client_reads(open_chat
     assert 0 <= fact.overhead <= fact.seconds
 
 
+EIGHT = {"response", "model_used", "latency_ms", "correlation_id", "session_id", "provider", "status", "degraded"}
+ENVELOPE = {"correlation_id", "session_id", "response", "model", "timestamp"}
+
+
+@pytest.mark.parametrize(
+    ("script", "outcome"),
+    [
+        ({"switch": [said()]}, "primary"),
+        ({"switch": [failed()], "madre": [said()]}, "fallback"),
+        ({"switch": [GONE]}, "local"),
+    ],
+)
+async def test_the_policy_chooses_the_fields_of_an_answer(open_chat, script, outcome):
+    place = Place(policy(reply={"shape": "reference"}), Targets(**script))
+    status, body, headers = await (await open_chat(place))()
+    assert (status, body.keys(), body["degraded"]) == (200, EIGHT, outcome != "primary")
+    assert ("Proxy-Status" in headers) == body["degraded"]
+    assert only_fact(place).outcome == outcome
+
+    place = Place(policy(reply={"shape": "stub"}), Targets(**script))
+    place.kitchen = place.kitchen._replace(clock=lambda: 86_400.0)
+    status, body, headers = await (await open_chat(place))({"session_id": "s-1"})
+    assert (status, body["ok"], body["data"].keys()) == (200, True, ENVELOPE)
+    assert (body["data"]["session_id"], body["data"]["timestamp"]) == ("s-1", "1970-01-02T00:00:00.000Z")
+    assert body["data"]["correlation_id"] == headers["X-Correlation-Id"]
+    assert (body.get("degraded", False), "reason" in body) == (outcome != "primary", outcome != "primary")
+    assert only_fact(place).outcome == outcome
+
+
+@pytest.mark.parametrize("shape", ["superset", "reference", "stub"])
+async def test_errors_are_worded_alike_in_every_shape(open_chat, shape):
+    place = Place(policy(reply={"shape": shape}, fallback={"local": "error"}), Targets(switch=[GONE]))
+    post = await open_chat(place)
+    status, body, _ = await post()
+    assert (status, body["detail"], body["reason"]) == (503, "Chat service unavailable", "failure")
+    status, body, _ = await post(token="wrong")
+    assert (status, body["detail"], body["error"], body["status_code"]) == (403, "forbidden", "forbidden", 403)
+
+
 async def test_an_answer_of_madre_says_why_it_was_not_the_switch(open_chat):
     place = Place(targets=Targets(switch=[failed()], madre=[said("from madre", "local")]))
     status, body, headers = await (await open_chat(place))()
@@ -244,8 +283,8 @@ async def test_targets_get_their_own_token_and_a_question_made_anew(open_chat):
     )
     for step, target, _, destination, question in place.targets.asked:
         assert step.target == target.name
-        assert destination == (f"http://{target.name}.test:80", target.path, LINK_TOKEN)
-        assert question == (SECRET, "s-1", "c-1", {}, {})
+        assert destination == (f"http://{target.name}.test:80", target.path, LINK_TOKEN, False)
+        assert question == (SECRET, "s-1", "c-1", {}, {}, "")
     assert [step.target for step, *_ in place.targets.asked] == ["switch", "madre"]
 
 
@@ -305,7 +344,9 @@ async def test_a_page_of_an_allowed_origin_may_read(open_chat, token):
     *_, headers = await post(token=token, headers=[("Origin", ORIGIN)])
     assert headers["Access-Control-Allow-Origin"] == ORIGIN
     assert headers["Access-Control-Allow-Credentials"] == "true"
-    assert headers["Access-Control-Expose-Headers"] == "X-Correlation-Id, Server-Timing, Proxy-Status, Retry-After"
+    assert headers["Access-Control-Expose-Headers"] == (
+        "X-Correlation-Id, Server-Timing, Proxy-Status, Retry-After, Idempotent-Replayed"
+    )
     assert headers["Vary"] == "Origin"
     *_, headers = await post(token=token, headers=[("Origin", "http://evil.test")])
     assert not [name for name in headers if name.lower().startswith("access-control")]
@@ -445,6 +486,30 @@ async def test_a_client_that_leaves_cancels_the_attempt_and_is_nobodys_failure(o
     assert [event.event for event in place.heard(EventHeard) if isinstance(event.event, Abandoned)]
     assert place.heard(CallEnded)[0].finish.abandoned
     assert place.engine.view(0.0)["switch"]["breaker"]["failures"] == 0
+
+
+@pytest.mark.parametrize(
+    ("stick", "sent", "kept"), [("60s", "mine", True), ("60s", None, False), ("0s", "mine", False)]
+)
+async def test_a_session_is_a_digest_of_this_run_and_only_where_sessions_stay(open_chat, stick, sent, kept):
+    place = Place(policy(affinity={"stick": stick}))
+    chat = await open_chat(place)
+    await chat({"session_id": sent})
+    (began,) = place.heard(CallBegan)
+    assert bool(re.fullmatch("[0-9a-f]{16}", began.session)) == kept
+    assert "mine" not in began.session
+    other = Place(policy(affinity={"stick": stick}), seed=8)
+    await (await open_chat(other))({"session_id": sent})
+    assert (other.heard(CallBegan)[0].session == began.session) == (not kept)
+
+
+async def test_a_session_stays_where_it_fell_back(open_chat):
+    place = Place(policy(affinity={"stick": "60s"}), Targets(switch=[GONE, GONE, said()], madre=[said("from madre")]))
+    chat = await open_chat(place)
+    answers = [await chat({"session_id": name}) for name in ("a", "a", "b")]
+    assert [(body["provider"], body.get("reason")) for _, body, _ in answers] == [
+        ("madre", "failure"), ("madre", "affinity"), ("switch", None),
+    ]  # fmt: skip
 
 
 async def test_a_reload_between_two_chats_is_met_whole(open_chat):

@@ -17,7 +17,9 @@ import pytest
 from kitchen import TOKEN, Peer, answering, http, until
 
 from sidecar.core.fact import Fact
+from sidecar.core.value import replace
 from sidecar.edge import app as module
+from sidecar.edge import runtime
 from sidecar.edge.app import Sidecar
 from sidecar.edge.environment import Environment
 from sidecar.edge.outlets.log import Logging
@@ -112,7 +114,7 @@ async def test_draining_finishes_what_is_under_way_and_takes_nothing_new(client,
         under_way = asyncio.create_task(chat(client, sidecar))
         await until(lambda: switch.requests)
         draining = asyncio.create_task(sidecar.drain(grace=2))
-        await until(lambda: sidecar._status.blocked_by)
+        await until(lambda: sidecar._runtime.status.blocked_by)
         assert await admin(client, sidecar, "/readyz") == (503, '{"status":"draining"}')
         assert (await admin(client, sidecar, "/livez"))[0] == 200
         await asyncio.sleep(0.01)  # uvloop closes a listener within the next turns; nothing tells when
@@ -242,7 +244,7 @@ async def test_a_journal_that_cannot_be_written_is_an_os_error_and_leaves_nothin
 async def test_a_gateway_that_turns_out_to_be_ourselves_is_refused_and_leaves_nothing_behind(logging_):
     before = standing()
     port = closed_port()
-    given = settings(gateway=port)._replace(listen=module.Address("127.0.0.1", int(port.rpartition(":")[2])))
+    given = replace(settings(gateway=port), listen=module.Address("127.0.0.1", int(port.rpartition(":")[2])))
     with pytest.raises(UnusableSettingsError, match="our own listener"):
         async with Sidecar(given, logging_):
             raise AssertionError("it started")
@@ -303,17 +305,17 @@ async def test_the_garbage_collector_is_as_it_was_before(logging_):
 
 
 async def test_how_late_the_loop_is_can_be_seen(logging_, monkeypatch):
-    monkeypatch.setattr(module, "LAG_TICK", 0.001)
+    monkeypatch.setattr(runtime, "LAG_TICK", 0.001)
     async with Sidecar(settings(), logging_) as sidecar:
-        read = sidecar._telemetry.registry.get_sample_value
+        read = sidecar._runtime.telemetry.registry.get_sample_value
         await until(lambda: read("vx11_sidecar_event_loop_lag_seconds"))
         assert 0 < read("vx11_sidecar_event_loop_lag_seconds") < 3
 
 
 async def test_a_stall_of_the_loop_is_counted_and_said(logging_, monkeypatch, capfd):
-    monkeypatch.setattr(module, "LAG_TICK", 0.05)
+    monkeypatch.setattr(runtime, "LAG_TICK", 0.05)
     async with Sidecar(settings(), logging_) as sidecar:
-        read = sidecar._telemetry.registry.get_sample_value
+        read = sidecar._runtime.telemetry.registry.get_sample_value
         await until(lambda: read("vx11_sidecar_event_loop_lag_seconds"))
         before = read("vx11_sidecar_event_loop_stalls_total")
         time.sleep(0.5)  # noqa: ASYNC251 - the stall
@@ -326,18 +328,18 @@ async def test_a_stall_of_the_loop_is_counted_and_said(logging_, monkeypatch, ca
 
 
 async def test_what_is_left_out_of_the_log_is_counted_and_said_while_we_run(logging_, monkeypatch, capfd):
-    monkeypatch.setattr(module, "LAG_TICK", 0.05)
+    monkeypatch.setattr(runtime, "LAG_TICK", 0.05)
     async with Sidecar(settings(), logging_) as sidecar:
         for _ in range(200):
             logging_.log.warning("odd")
-        read = sidecar._telemetry.registry.get_sample_value
+        read = sidecar._runtime.telemetry.registry.get_sample_value
         assert read("vx11_sidecar_log_suppressed_total") >= 100
         await until(lambda: '"suppressed"' in capfd.readouterr().err)
 
 
 async def test_open_connections_can_be_seen(client, logging_):
     async with Sidecar(settings(), logging_) as sidecar:
-        read = sidecar._telemetry.registry.get_sample_value
+        read = sidecar._runtime.telemetry.registry.get_sample_value
         assert read("vx11_sidecar_client_connections") == 0
         _, writer = await asyncio.open_connection(*sidecar.serving.listen)
         await until(lambda: read("vx11_sidecar_client_connections") == 1)
@@ -349,7 +351,7 @@ async def test_a_fault_of_a_background_task_is_logged_and_nobody_elses_end(clien
     async def broken(kitchen):
         raise ZeroDivisionError("a secret")
 
-    monkeypatch.setattr(module.power, "listen", broken)
+    monkeypatch.setattr(runtime.power, "listen", broken)
     async with Sidecar(settings(), logging_) as sidecar:
         assert (await chat(client, sidecar))[0] == 200
     logging_.outbox.close()
@@ -366,7 +368,7 @@ async def test_a_sink_of_facts_that_fails_takes_no_answer_away(client, logging_,
         def broken(fact):
             raise ZeroDivisionError("a secret")
 
-        takes = sidecar._emit._takes
+        takes = sidecar._runtime.emit._takes
         takes.update({kind: (broken, *takes.get(kind, ()), heard.append) for kind in get_args(Fact)})
         assert (await chat(client, sidecar))[1]["provider"] == "local"
         assert heard

@@ -6,7 +6,7 @@ import orjson
 
 from sidecar.core.engine import Engine
 from sidecar.core.fact import CallBegan, ChatServed
-from sidecar.core.plan import Call
+from sidecar.core.scene import Call
 from sidecar.core.vocabulary import Abandoned, Answered, ErrorKind, Outcome, Override, Woke
 from sidecar.edge.admin import calls as module
 from sidecar.edge.admin.calls import Calls

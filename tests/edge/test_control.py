@@ -11,7 +11,7 @@ from kitchen import TOKEN, Peer, answering, http
 from office import ADMIN, BASE
 
 from sidecar.edge.admin import overrides as overrides_module
-from sidecar.edge.admin.application import LARGEST_ORDER
+from sidecar.edge.admin.desk import LARGEST_ORDER
 
 HELD = {"target": "switch", "kind": "forced_open", "author": "ana", "reason": "switch is being restarted", "ttl": "10m"}
 ORDERS = ("/overrides", "/overrides/release", "/log-level", "/reload")

@@ -13,7 +13,7 @@ from kitchen import Place, failed, policy, said
 
 from sidecar.core.engine import Engine
 from sidecar.core.fact import AttemptEnded, AttemptStarted, CallEnded, EventHeard, Retried
-from sidecar.core.plan import Call
+from sidecar.core.scene import Call
 from sidecar.core.vocabulary import (
     Abandoned,
     Answered,
@@ -115,6 +115,79 @@ def test_backoffs_last_exactly_as_long_as_the_plan_drew(loop):
     starts = [fact.at for fact in stage.place.heard(AttemptStarted)]
     ends = [fact.at for fact in stage.place.heard(AttemptEnded)]
     assert [after - before for before, after in zip(ends, starts[1:], strict=False)] == pytest.approx(stage.slept)
+
+
+HEDGED = {
+    "targets": [{"name": "switch", "effects": "none"}, {"name": "madre"}],
+    "hedge": {"enabled": True, "delay": "500ms", "max_extra_load": "100%"},
+}
+
+
+def test_a_hedge_that_answers_first_cancels_the_late_one(loop):
+    stage = Stage(loop, [(3.0, said("late")), (0.1, said("hedge"))], **HEDGED)
+    drive = stage.call()
+    assert loop.run_until_complete(drive.run()) == Finish("switch", 2, degraded=False, reason=None)
+    assert drive.answers == {2: said("hedge")}
+    assert drive.attempts == [("switch", pytest.approx(0.1))]
+    assert drive.waited == pytest.approx(0.6)
+    assert loop.time() == pytest.approx(0.6)
+    assert asyncio.all_tasks(loop) == set()
+    assert stage.counters() == IDLE
+
+
+def test_the_late_one_may_still_be_first_and_the_hedge_is_cancelled(loop):
+    stage = Stage(loop, [(0.7, said("late")), (2.0, said("hedge"))], **HEDGED)
+    drive = stage.call()
+    assert loop.run_until_complete(drive.run()) == Finish("switch", 1, degraded=False, reason=None)
+    assert drive.answers == {1: said("late")}
+    assert loop.time() == pytest.approx(0.7)
+    assert asyncio.all_tasks(loop) == set()
+
+
+def test_where_one_of_two_fails_the_other_is_waited_for(loop):
+    stage = Stage(loop, [(0.7, failed()), (1.0, said("hedge"))], **HEDGED)
+    drive = stage.call()
+    assert loop.run_until_complete(drive.run()) == Finish("switch", 2, degraded=False, reason=None)
+    assert drive.attempts == [("switch", pytest.approx(0.7)), ("switch", pytest.approx(1.0))]
+    assert loop.time() == pytest.approx(1.5)
+
+
+def test_who_lost_is_cancelled_before_anybody_else_is_asked(loop):
+    stage = Stage(loop, [(3.0, said()), (0.1, Asked(Outcome(status=401))), (0.1, said("from madre"))], **HEDGED)
+    under_way = []
+
+    async def looking(step):
+        under_way.append(len(asyncio.all_tasks(loop)))
+        return await Stage.ask(stage, step)
+
+    plan = stage.place.engine.begin(loop.time(), Call(1, 4.75, "c"))
+    drive = Drive(plan, looking, loop.time, stage.sleep)
+    assert loop.run_until_complete(drive.run()) == Finish("madre", 3, degraded=True, reason=Reason.MISCONFIGURED)
+    assert under_way == [2, 3, 1]  # the call, and with it an attempt or two of the race
+
+
+def test_a_client_that_leaves_a_race_ends_both(loop):
+    stage = Stage(loop, [(3.0, said()), (3.0, said())], **HEDGED)
+
+    async def leaving():
+        task = asyncio.ensure_future(stage.call().run())
+        await asyncio.sleep(1.0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        assert task.cancelled()
+        return asyncio.all_tasks(loop)
+
+    assert len(loop.run_until_complete(leaving())) == 1  # the one that looks
+    assert len(stage.told(Abandoned)) == 1
+    assert stage.counters() == IDLE
+
+
+def test_an_ask_that_breaks_in_a_race_breaks_the_call_and_nothing_stays(loop):
+    stage = Stage(loop, [(3.0, said()), (0.1, RuntimeError("broken"))], **HEDGED)
+    with pytest.raises(RuntimeError, match="broken"):
+        loop.run_until_complete(stage.call().run())
+    assert asyncio.all_tasks(loop) == set()
+    assert stage.counters() == IDLE
 
 
 def test_retries_on_both_rungs_are_one_run_of_tenacity(loop, monkeypatch):

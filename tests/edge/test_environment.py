@@ -22,7 +22,7 @@ def secret(tmp_path):
 
 def test_an_empty_environment_says_nothing():
     said = read_environment({})
-    assert said == (None, frozenset(), None, None, None, None, None)
+    assert said == (None, frozenset(), None, None, None, None, None, None)
 
 
 @pytest.mark.parametrize(
@@ -51,6 +51,12 @@ def test_a_list_of_tokens_is_parted_by_commas_and_lines(text, secret):
 
 def test_a_comma_within_a_single_token_belongs_to_it():
     assert read_environment({LINK: "a,b"}).accepted == {"a,b"}
+
+
+def test_the_url_of_what_replicas_share_is_a_secret_like_the_others(secret):
+    url = "redis://:password@h:6379/0"
+    assert read_environment({"VX11_SIDECAR_REDIS_URL": url}).redis == url
+    assert read_environment({"VX11_SIDECAR_REDIS_URL_FILE": secret(url + "\n")}).redis == url
 
 
 @pytest.mark.parametrize("name", [LINK, GATEWAY, API, OPERATOR])

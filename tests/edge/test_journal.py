@@ -32,6 +32,7 @@ from sidecar.core.fact import (
     RequestShed,
     Retried,
     RetryDenied,
+    TokenJudged,
 )
 from sidecar.core.line import to_line
 from sidecar.core.vocabulary import (
@@ -147,6 +148,7 @@ FINISH = Finish("switch", 1, degraded=False, reason=None)
         RelayEnded(1, "http", "GET", 200, 0.1, 1, 1, None),
         RequestShed(1, "lag"),
         MessageRefused(1, 400, "field"),
+        TokenJudged(1, "wrong"),
     ],
     ids=lambda fact: type(fact).__name__,
 )

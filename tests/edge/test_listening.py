@@ -7,11 +7,12 @@ import os
 import socket
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from sidecar.edge.listening import NONE, UnusableSocketError, adopted, inherited, listen
+from sidecar.edge.listening import NONE, UnusableSocketError, adopted, inherited, listen, opened
 
 LOOPS = ("asyncio", "uvloop")
 
@@ -192,3 +193,51 @@ def test_only_a_stream_socket_that_listens_is_adopted(listening, tmp_path):
     ours = adopted(os.dup(listening().fileno()))
     assert not ours.get_inheritable()
     ours.close()
+
+
+async def test_sockets_that_are_opened_for_others_listen_and_nobody_accepts_yet():
+    (sock,) = await opened("127.0.0.1", 0)
+    with sock, socket.create_connection(sock.getsockname()):
+        assert adopted(os.dup(sock.fileno())).close() is None
+
+
+async def test_copies_share_one_port_and_the_system_spreads_connections_over_them():
+    copies = await opened("127.0.0.1", 0, 4)
+    assert len({sock.getsockname() for sock in copies}) == 1
+    clients = [socket.create_connection(copies[0].getsockname()) for _ in range(64)]
+    found = []
+    for sock in copies:
+        sock.settimeout(0)
+        found.append(0)
+        with suppress(BlockingIOError):
+            while True:
+                sock.accept()[0].close()
+                found[-1] += 1
+    assert sum(found) == 64
+    assert max(found) < 48, found  # all of them on one: once in 10^37
+    for sock in (*copies, *clients):
+        sock.close()
+
+
+async def test_a_name_has_the_copies_of_each_of_its_addresses(monkeypatch):
+    loop = asyncio.get_running_loop()
+    place = (socket.AF_INET, socket.SOCK_STREAM, 6, "")
+
+    async def two(*_, **__):
+        return [(*place, ("127.0.0.1", 0)), (*place, ("127.0.0.2", 0)), (*place, ("127.0.0.1", 0))]
+
+    monkeypatch.setattr(loop, "getaddrinfo", two)
+    copies = await opened("somewhere", 0, 2)
+    assert [sock.getsockname()[0] for sock in copies] == ["127.0.0.1", "127.0.0.1", "127.0.0.2", "127.0.0.2"]
+    for sock in copies:
+        sock.close()
+
+
+@pytest.mark.parametrize("mine", [1, 2])
+@pytest.mark.parametrize("theirs", [1, 2])
+async def test_a_port_that_somebody_has_is_not_shared(mine, theirs):
+    held = await opened("127.0.0.1", 0, theirs)
+    with pytest.raises(OSError, match="in use"):
+        await opened(*held[0].getsockname(), mine)
+    for sock in held:
+        sock.close()

@@ -7,6 +7,7 @@ import logging
 import os
 import pty
 import re
+import threading
 from types import SimpleNamespace
 
 import pytest
@@ -16,9 +17,13 @@ from sidecar.core.fact import (
     CallBegan,
     CallEnded,
     ChatObserved,
+    ChatReplayed,
     ChatServed,
+    HealthMoved,
+    LimitMoved,
     MessageRefused,
     PolicyAdopted,
+    StoreMoved,
 )
 from sidecar.core.value import replace
 from sidecar.core.vocabulary import Finish, Reason
@@ -58,6 +63,43 @@ def test_an_event_is_one_line_of_json(written):
     (line,) = written()
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z", line.pop("time"))
     assert line == {"event": "ready", "level": "info", "listen": "127.0.0.1:1", "count": 3, "text": "a\nb\u2028"}
+
+
+def test_of_several_workers_each_names_itself_and_a_line_about_another_names_that_one(stderr):
+    logging_ = Logging(worker=3)
+    logging_.log.info("ready")
+    logging_.log.error("worker_ended", worker=1)
+    logging_.close()
+    assert [line["worker"] for line in stderr()] == [3, 1]
+
+
+def test_lines_of_several_workers_come_out_whole():
+    """Into one pipe, which the system keeps together up to a size: more than that at once would be torn by the others' lines."""
+    reading, writing = os.pipe()
+    received = bytearray()
+
+    def read():
+        while piece := os.read(reading, 65536):
+            received.extend(piece)
+
+    def write(name):
+        put = log._shared_writer(writing)
+        for turn in range(60):
+            put(b"".join(b"%s %d %s\n" % (name, turn, name * (20 + 7 * each)) for each in range(90)))
+        put(b"%s long %s\n" % (name, name * 10_000))
+
+    reader = threading.Thread(target=read)
+    writers = [threading.Thread(target=write, args=(name,)) for name in (b"a", b"b")]
+    for thread in (reader, *writers):
+        thread.start()
+    for thread in writers:
+        thread.join()
+    os.close(writing)
+    reader.join()
+    os.close(reading)
+    lines = [line for line in bytes(received).splitlines() if len(line) < 4096]
+    assert len(lines) >= 2 * 60 * 90
+    assert not [line for line in lines if b" long " not in line and len(set(line) & set(b"ab")) > 1]
 
 
 @pytest.mark.parametrize(("level", "events"), [("debug", "deiw"), ("info", "eiw"), ("warning", "ew"), ("error", "e")])
@@ -263,6 +305,15 @@ def test_a_call_whose_plan_never_ended_is_still_a_line(written):
     assert (line["provider"], line["reason"], line["attempts"], line["revision"]) == (None, None, 0, None)
 
 
+def test_a_chat_that_was_answered_before_is_one_line_that_leads_to_the_first(written):
+    FactLog(written.log)(ChatReplayed(2.0, "corr-2", "corr-1", 200, 0.00012345))
+    (line,) = written()
+    line.pop("time")
+    assert line == {
+        "event": "chat_replayed", "level": "info", "correlation_id": "corr-2", "first": "corr-1", "status": 200, "seconds": 0.000123,
+    }  # fmt: skip
+
+
 def test_nothing_of_a_call_that_was_served_is_kept(written):
     facts = FactLog(written.log)
     for call in range(5):
@@ -291,11 +342,27 @@ def test_that_nobody_but_the_gateway_answers_is_said_with_the_policy_and_each_ch
 def test_what_moves_rarely_is_said(written):
     facts = FactLog(written.log)
     facts(BreakerMoved(1.0, "switch", "closed", "open", "consecutive", 5.0))
+    facts(LimitMoved(1.0, "switch", 4, 2, "latency"))
+    facts(HealthMoved(1.0, "switch", "up", "down", "failed", 3, 0))
+    facts(HealthMoved(1.0, "switch", "unknown", "up", "recovered", 0, 2))
     facts(PolicyAdopted(1.0, "rev", "built-in", Policy()))
     facts(MessageRefused(1.0, 400, "field"))
-    lines = [{key: line[key] for key in line if key not in ("time", "level")} for line in written()]
+    facts(StoreMoved(1.0, up=False, why="timeout"))
+    facts(StoreMoved(2.0, up=True))
+    lines = [{key: line[key] for key in line if key != "time"} for line in written()]
+    levels = [line.pop("level") for line in lines]
+    assert sorted(levels) == ["debug", "info", "info", "info", "info", "warning", "warning", "warning"]
     assert lines == [
         {"event": "breaker_moved", "target": "switch", "before": "closed", "after": "open", "why": "consecutive"},
+        {"event": "limit_moved", "target": "switch", "before": 4, "after": 2, "why": "latency"},
+        {"event": "health_moved", "target": "switch", "before": "up", "after": "down", "why": "failed"},
+        {"event": "health_moved", "target": "switch", "before": "unknown", "after": "up", "why": "recovered"},
         {"event": "policy_adopted", "revision": "rev", "source": "built-in", "mode": "enforce"},
         {"event": "message_refused", "status": 400, "why": "field"},
+        {
+            "event": "shared_store_away",
+            "why": "timeout",
+            "note": "limits hold for each replica alone until it is back",
+        },
+        {"event": "shared_store_up"},
     ]

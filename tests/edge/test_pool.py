@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+import uvloop
 from kitchen import Peer, answering, full, http, until
 
 from sidecar.core.vocabulary import ErrorKind
@@ -206,3 +207,22 @@ async def test_a_connection_that_ended_before_anything_was_sent_is_a_reset_at_on
         assert await ask(pool, peer.port) is ErrorKind.RESET
     assert not pool._busy
     pool.close()
+
+
+def test_requests_without_any_time_left_end_by_themselves_on_the_loop_that_is_served_with():
+    """A timer that is due at once is a handle there which does not know its moment."""
+
+    async def asked():
+        pool = Pool()
+        async with Peer(answering(ANSWER)) as peer:
+            await asyncio.gather(
+                *(ask(pool, peer.port) for _ in range(2))
+            )  # two connections, for two at the same moment
+            ends = await asyncio.gather(ask(pool, peer.port, within=0.0), ask(pool, peer.port))
+        pool.close()
+        return ends
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        late, whole = runner.run(asked())
+    assert late == ErrorKind.TIMEOUT
+    assert whole.status == 200

@@ -51,6 +51,29 @@ async def test_the_first_signal_is_a_request_to_stop(stop, number):
         await stop.first.wait()
 
 
+async def test_who_is_asked_to_leave_twice_is_not_cut(stop):
+    """A service manager and a supervisor may both ask."""
+    sidecar = Slow()
+    stop.leave()
+    async with asyncio.timeout(5):
+        await stop.first.wait()
+        draining = asyncio.ensure_future(stop.drain(sidecar))
+        await asyncio.sleep(0)
+        stop.leave()
+        sidecar.let_go.set()
+        await draining
+    assert (sidecar.graces, sidecar.cancelled) == ([8.0], 0)
+
+
+async def test_who_is_cut_ends_at_once(stop):
+    sidecar = Slow()
+    stop.cut()
+    async with asyncio.timeout(5):
+        await stop.first.wait()
+        await stop.drain(sidecar)
+    assert (sidecar.graces[-1], sidecar.cancelled) == (0, 1)
+
+
 async def test_what_is_under_way_may_end(stop):
     sidecar = Slow()
     sidecar.let_go.set()
@@ -104,7 +127,7 @@ def test_as_many_descriptors_as_allowed_are_asked_for(monkeypatch):
     asked = []
     monkeypatch.setattr(resource, "setrlimit", lambda *limits: asked.append(limits))
     monkeypatch.setattr(resource, "getrlimit", lambda _: (1024, 4096))
-    process._raise_descriptor_limit()
+    process.raise_descriptor_limit()
     monkeypatch.setattr(resource, "getrlimit", lambda _: (4096, 4096))
-    process._raise_descriptor_limit()
+    process.raise_descriptor_limit()
     assert asked == [(resource.RLIMIT_NOFILE, (4096, 4096))]

@@ -74,6 +74,62 @@ async def test_a_chat_whose_body_came_during_a_reload_is_answered_by_the_policy_
         writer.close()
 
 
+async def test_keys_are_remembered_from_the_reload_that_says_so_to_the_one_that_does_not(office):
+    async with Peer(answering(GOOD)) as switch, office(switch=f"127.0.0.1:{switch.port}") as here:
+
+        async def answers():
+            return {json.dumps(await here.chat(**{"Idempotency-Key": "k"})) for _ in range(3)}
+
+        assert len(await answers()) == 3
+        assert (await here.state())["idempotency"] is None
+        await taken(here, 'idempotency: {mode: "on"}\n')
+        (answer,) = await answers()
+        held = (await here.state())["idempotency"]
+        assert (held["running"], held["kept"]) == (0, 1)
+        await taken(here, 'idempotency: {mode: "on", ttl: 1h}\n')
+        assert await answers() == {answer}
+        line = (await here.logged("chat_replayed"))[0]
+        assert line["first"] == json.loads(answer)["correlation_id"] != line["correlation_id"]
+        await taken(here, BASE)
+        assert len(await answers()) == 3
+        assert len(switch.requests) == 7
+
+
+async def test_a_target_is_sent_the_same_key_with_every_attempt_from_the_reload_that_says_it_honours_them(office):
+    failing = http(json.dumps({"detail": "later"}).encode(), "503 Service Unavailable")
+    async with Peer(answering(failing)) as switch, office(switch=f"127.0.0.1:{switch.port}") as here:
+        await here.chat(**{"Idempotency-Key": "the-clients"})
+        assert b"dempotency" not in switch.requests[0]
+        await taken(here, "targets: [{name: switch, effects: dedup, retry: {only_if_unsent: false}}, {name: madre}]\n")
+        await here.chat(**{"Idempotency-Key": "the-clients"})
+        keys = [line for sent in switch.requests[1:] for line in sent.split(b"\r\n") if line.startswith(b"Idempotency")]
+        assert len(keys) == len(switch.requests) - 1 == 2
+        assert keys[0] == keys[1]
+        assert b"the-clients" not in b"".join(switch.requests)
+
+
+async def test_a_hedge_has_the_key_of_the_request_it_stands_beside(office):
+    let_go = asyncio.Event()
+
+    async def slowly(peer, request, writer):
+        await let_go.wait()
+        writer.write(GOOD)
+
+    text = "hedge: {enabled: true, delay: 50ms, max_extra_load: 100%}\ntargets: [{name: switch, effects: dedup}]\n"
+    async with Peer(slowly) as switch, office(switch=f"127.0.0.1:{switch.port}") as here:
+        await taken(here, text)
+        chat = asyncio.ensure_future(here.chat())
+        await until(lambda: len(switch.requests) == 2)
+        let_go.set()
+        assert (await chat)["provider"] == "switch"
+        keys = [
+            line for sent in switch.requests for line in sent.split(b"\r\n") if line.startswith(b"Idempotency-Key: ")
+        ]
+        assert len(keys) == 2
+        assert keys[0] == keys[1]
+        assert await here.metric("idempotency_keys_sent_total", target="switch", origin="made") == 1
+
+
 def remembered(state, target):
     """What must outlive a reload."""
     view = state["targets"][target]
@@ -170,7 +226,7 @@ async def test_a_file_that_changes_is_taken_without_anybody_asking(office, quick
             here.path.write_text("extends: base.yaml\n")
             await here.logged("reloaded")
             (tmp_path / "base.yaml").write_text(new)
-        await until(lambda: here.sidecar._in_force.current.policy.deadline.client == 9.0)
+        await until(lambda: here.sidecar._runtime.in_force.current.policy.deadline.client == 9.0)
         assert (await here.state())["policy_problems"] == []
         assert {line["trigger"] for line in await here.logged("reloaded")} == {"file"}
 
@@ -205,7 +261,7 @@ async def test_with_the_environments_consent_a_reload_may_let_everybody_in_and_s
 async def test_a_snapshot_whose_terms_cannot_be_made_changes_nothing_at_all(office, monkeypatch):
     async with office() as here:
         before = (await here.state())["policy"]["revision"]
-        scene, in_force = here.sidecar._engine.scene, here.sidecar._in_force.current
+        scene, in_force = here.sidecar._runtime.engine.scene, here.sidecar._runtime.in_force.current
 
         def broken(*_):
             raise RuntimeError("a secret")
@@ -215,29 +271,29 @@ async def test_a_snapshot_whose_terms_cannot_be_made_changes_nothing_at_all(offi
         status, said = await here.post("/reload")
         assert (status, said["revision"]) == (409, before)
         assert "a secret" not in str(said)
-        assert here.sidecar._engine.scene is scene
-        assert here.sidecar._in_force.current is in_force
+        assert here.sidecar._runtime.engine.scene is scene
+        assert here.sidecar._runtime.in_force.current is in_force
         monkeypatch.undo()
         assert (await here.post("/reload"))[0] == 200
 
 
 async def test_a_reload_that_is_wanted_before_we_serve_is_done_as_soon_as_we_do(office, monkeypatch):
-    build = module.Sidecar._kitchen
+    listen = module.Sidecar._data_port
 
-    def wanting(sidecar, stack):
+    async def wanting(sidecar, stack):
         sidecar.reload()
-        return build(sidecar, stack)
+        await listen(sidecar, stack)
 
-    monkeypatch.setattr(module.Sidecar, "_kitchen", wanting)
+    monkeypatch.setattr(module.Sidecar, "_data_port", wanting)
     async with office() as here:
         assert await here.metric("policy_reloads_total", result="unchanged") == 1
 
 
 async def test_a_comment_is_no_other_policy_and_nothing_is_adopted_again(office):
     async with office() as here:
-        scene = here.sidecar._engine.scene
+        scene = here.sidecar._runtime.engine.scene
         await taken(here, f"# so that somebody knows why\n{BASE}")
-        assert here.sidecar._engine.scene is scene
+        assert here.sidecar._runtime.engine.scene is scene
         await here.logged("reloaded")
         assert len(await here.logged("policy_adopted")) == 1
         told = (await here.ask("GET", "/policy"))[1]["values"]["deadline.client"]

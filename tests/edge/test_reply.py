@@ -58,6 +58,35 @@ def test_a_degraded_answer_says_why_in_body_and_header(reason):
     assert said.fields["Proxy-Status"].endswith(f'; details="{reason.value}"')
 
 
+@pytest.mark.parametrize("reason", [None, *Reason])
+def test_the_shape_of_the_reference_is_its_eight_fields_with_the_same_words(reason):
+    who = Answered("madre", "hola", "general-7b", reason is not None, reason, "m1")
+    whole = reply.chat_answer(ASKING, "s1", who, 0.0123456, "sidecar;dur=1")
+    eight = reply.chat_answer(ASKING, "s1", who, 0.0123456, "sidecar;dur=1", eight=True)
+    assert body(eight) == {name: value for name, value in body(whole).items() if name in EIGHT}
+    assert body(eight).keys() == EIGHT
+    assert (eight.status, eight.fields) == (whole.status, whole.fields)
+
+
+def test_the_shape_of_the_stub_is_ok_and_data():
+    said = reply.stub_answer(
+        ASKING, "s1", Answered("switch", "hola", "general-7b", False, None, "m1"), 1_764_370_923.4567, "sidecar;dur=1"
+    )
+    assert said.status == 200
+    assert said.fields == {"Server-Timing": "sidecar;dur=1"}
+    data = {"correlation_id": "corr-1", "session_id": "s1", "response": "hola", "model": "general-7b"}
+    assert body(said) == {"ok": True, "data": {**data, "timestamp": "2025-11-28T23:02:03.456Z"}}
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_a_degraded_answer_in_the_shape_of_the_stub_says_so_beside_its_data(reason):
+    said = reply.stub_answer(ASKING, "s1", Answered("local", "t", "local", True, reason, "m"), 0.0)
+    assert body(said).keys() == {"ok", "data", "degraded", "reason"}
+    assert (body(said)["ok"], body(said)["degraded"], body(said)["reason"]) == (True, True, reason.value)
+    assert body(said)["data"]["timestamp"] == "1970-01-01T00:00:00.000Z"
+    assert said.fields == {"Proxy-Status": reply.proxy_status(reason)}
+
+
 def test_latency_is_a_float_of_milliseconds():
     said = reply.chat_answer(ASKING, "s", Answered("local", "t", "local", True, Reason.OPEN, "m"), 0.0)
     assert isinstance(body(said)["latency_ms"], float)
@@ -82,6 +111,23 @@ def test_a_rejection_is_worded_for_every_client_of_vx11(word, status, detail, fi
     said = reply.rejection(word, ASKING, POLICY)
     assert (said.status, said.fields) == (status, fields)
     assert body(said) == {"detail": detail, "error": detail, "status_code": status, "correlation_id": "corr-1"}
+
+
+@pytest.mark.parametrize(
+    ("sources", "challenges"),
+    [
+        (["header"], "VX11-Token"),
+        (["bearer"], "Bearer"),
+        (["query"], "VX11-Token"),
+        (["query", "bearer"], "Bearer"),
+        (["bearer", "header"], "VX11-Token, Bearer"),
+        (["header", "bearer", "query"], "VX11-Token, Bearer"),
+    ],
+)
+def test_who_brought_no_token_is_told_how_one_may_be_brought(sources, challenges):
+    demanding = Policy.model_validate({"auth": {"sources": sources}})
+    assert reply.rejection("auth_required", ASKING, demanding).fields == {"WWW-Authenticate": challenges}
+    assert reply.rejection("forbidden", ASKING, demanding).fields == {}
 
 
 def test_a_message_that_is_too_long_is_told_its_length():
@@ -167,6 +213,6 @@ def test_only_a_page_of_an_allowed_origin_may_read_an_answer(origin, allowed):
     browser = {
         "Access-Control-Allow-Origin": origin,
         "Access-Control-Allow-Credentials": "true",
-        "Access-Control-Expose-Headers": "X-Correlation-Id, Server-Timing, Proxy-Status, Retry-After",
+        "Access-Control-Expose-Headers": "X-Correlation-Id, Server-Timing, Proxy-Status, Retry-After, Idempotent-Replayed",
     }
     assert fields == (always | browser if allowed else always)

@@ -81,7 +81,7 @@ async def test_no_question_of_a_scraper_is_more_than_it_can_take(office, query, 
 
 
 async def test_every_family_is_there_before_anybody_has_asked_anything(office):
-    declared = {family.name for family in office.sidecar._telemetry.declared}
+    declared = {family.name for family in office.sidecar._runtime.telemetry.declared}
     shown = set()
     for family in parse(await scrape(office)):
         shown.add(family.name + ("_total" if family.type == "counter" else ""))

@@ -36,11 +36,19 @@ def test_without_a_word_everything_is_on_loopback():
         "127.0.0.1:8010",
     )
     assert here.snapshot.destinations == {
-        "switch": ("http://127.0.0.1:8002", "/switch/chat", "link"),
-        "madre": ("http://127.0.0.1:8001", "/madre/chat", "link"),
+        "switch": ("http://127.0.0.1:8002", "/switch/chat", "link", False),
+        "madre": ("http://127.0.0.1:8001", "/madre/chat", "link", False),
     }
     assert here.journal is None
-    assert here.admin_token is None
+    assert not here.exposed
+
+
+@pytest.mark.parametrize(("effects", "dedup"), [("none", False), ("dedup", True), ("unsafe", False)])
+def test_a_target_gets_a_key_where_the_policy_says_that_it_honours_one(effects, dedup):
+    destinations = settled(
+        {}, TOKEN, f"targets: [{{name: switch, effects: {effects}}}, {{name: madre}}]"
+    ).snapshot.destinations
+    assert (destinations["switch"].dedup, destinations["madre"].dedup) == (dedup, False)
 
 
 def test_the_flag_comes_before_the_environment_and_that_before_the_policy():
@@ -220,14 +228,12 @@ def test_a_token_of_a_target_that_is_not_there_is_said_with_its_place(origin, en
     [("127.0.0.1", False), ("localhost", False), ("[::1]", False), ("0.0.0.0", True), ("[::]", True)],
 )
 def test_off_loopback_the_admin_port_demands_its_token(host, demanded):
-    without = settled({"admin": f"{host}:1"}).admin_token
-    having = settled({"admin": f"{host}:1"}, {**TOKEN, "VX11_SIDECAR_ADMIN_TOKEN": "boss"}).admin_token
-    if not demanded:
-        assert without is having is None
-    else:
-        assert without.judge([b"boss"]) == "wrong"
-        assert having.judge([b"boss"]) is None
-        assert having.judge([b"link"]) == "wrong"
+    without = settled({"admin": f"{host}:1"})
+    having = settled({"admin": f"{host}:1"}, {**TOKEN, "VX11_SIDECAR_ADMIN_TOKEN": "boss"})
+    assert without.exposed is having.exposed is demanded
+    assert without.mutators.judge([b"boss"]) == "wrong"
+    assert having.mutators.judge([b"boss"]) is None
+    assert having.mutators.judge([b"link"]) == "wrong"
 
 
 def unresolved(*_args, **_more):
@@ -361,8 +367,8 @@ def test_a_reload_keeps_where_everything_is_and_takes_who_may_come_in():
     assert after.snapshot.policy.mode == "off"
     assert [after.snapshot.tokens.judge([word]) for word in (b"new", b"link")] == [None, "wrong"]
     assert [after.mutators.judge([word]) for word in (b"newer", b"old")] == [None, "wrong"]
-    assert after.admin_token is after.mutators
-    assert again(settled()).admin_token is None
+    assert after.exposed
+    assert not again(settled()).exposed
 
 
 @pytest.mark.parametrize(

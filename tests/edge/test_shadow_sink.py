@@ -6,7 +6,7 @@ import pytest
 
 from sidecar.core.engine import Engine
 from sidecar.core.fact import AttemptEnded, RequestShed
-from sidecar.core.plan import Call
+from sidecar.core.scene import Call
 from sidecar.core.vocabulary import Answered, Outcome, Override
 from sidecar.edge.outlets import shadow as module
 from sidecar.edge.outlets.shadow import ShadowSink

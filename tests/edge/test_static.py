@@ -13,6 +13,7 @@ from sidecar.core.vocabulary import Reason
 from sidecar.edge.admin import static
 from sidecar.edge.admin.advice import ADVICE, advice
 from sidecar.edge.admin.application import admin_application
+from sidecar.edge.admin.desk import Desk
 from sidecar.edge.token import Tokens
 
 FOLDER = Path(static.__file__).with_name("page")
@@ -22,7 +23,7 @@ KINDS = {"/": "text/html", "/status.js": "text/javascript", "/status.css": "text
 @pytest.fixture
 def open_port(aiohttp_client):
     async def opened(port):
-        return await aiohttp_client(admin_application(port.office))
+        return await aiohttp_client(admin_application(Desk(port.office)))
 
     return opened
 

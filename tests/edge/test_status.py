@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from types import SimpleNamespace
 
 import orjson
@@ -9,7 +10,8 @@ import pytest
 
 from sidecar import __version__
 from sidecar.core.engine import Engine
-from sidecar.core.fact import BreakerMoved, CallEnded, ChatObserved, DormancyHeard
+from sidecar.core.fact import BreakerMoved, CallEnded, ChatObserved, DormancyHeard, StoreMoved
+from sidecar.core.idempotency import Held
 from sidecar.core.vocabulary import Finish, Reason
 from sidecar.edge import settings as places
 from sidecar.edge.admin.advice import ADVICE
@@ -101,6 +103,23 @@ def test_a_journal_that_only_a_start_can_move_is_said(status):
     )
 
 
+def test_that_what_replicas_share_is_away_is_said_until_it_is_back(status, clock):
+    here = settled()
+    engine = Engine(clock(), here.snapshot.policy, revision="r", source="s", seed=1, emit=lambda _: None)
+
+    def shown():
+        seen = watched(here, engine)
+        return status.state(seen, here.admin)["shared"], status.readiness(seen, here.admin).notes
+
+    assert shown() == (None, ())
+    status(StoreMoved(clock.now, up=False, why="timeout"))
+    clock.now += 3.0
+    note = "what replicas share is away (timeout): limits and keys hold for each alone"
+    assert shown() == ({"store": "away", "why": "timeout", "for_seconds": 3.0}, (note,))
+    status(StoreMoved(clock.now, up=True))
+    assert shown() == ({"store": "up", "why": None, "for_seconds": 0.0}, ())
+
+
 def test_readiness_looks_up_no_name(status, monkeypatch):
     here = settled({"admin": "localhost:9180"})
     monkeypatch.setattr(places.socket, "getaddrinfo", None)
@@ -112,6 +131,15 @@ def state(status, clock):
     engine = Engine(clock(), here.snapshot.policy, revision="r", source="s", seed=1, emit=lambda _: None)
     shown = status.state(watched(here, engine), here.admin)
     return orjson.loads(orjson.dumps(shown))
+
+
+@pytest.mark.parametrize(
+    ("held", "told"), [(None, None), (Held(1, 2, 3000), {"running": 1, "kept": 2, "bytes": 3000})], ids=["off", "on"]
+)
+def test_how_much_is_remembered_of_chats_with_keys_is_told(status, clock, held, told):
+    here = settled()
+    engine = Engine(clock(), here.snapshot.policy, revision="r", source="s", seed=1, emit=lambda _: None)
+    assert status.state(watched(here, engine, keys=lambda: held), here.admin)["idempotency"] == told
 
 
 def test_the_state_can_be_written_and_holds_what_is_asked_first(status, clock):
@@ -134,13 +162,18 @@ def test_the_state_can_be_written_and_holds_what_is_asked_first(status, clock):
         "under_way": {"chat": 4, "relay": 5, "tunnel": 6},
         "gateway": "127.0.0.1:8010",
         "overrides": [],
+        "idempotency": None,
+        "shared": None,
+        "chaos": None,
         "breaker_moves": {},
         "policy_problems": [],
         "shadow": None,
         "notes": [],
         "observed": None,
         "destinations": {"switch": "http://127.0.0.1:8002", "madre": "http://127.0.0.1:8001"},
+        "log_level": "info",
         "version": __version__,
+        "pid": os.getpid(),
         "up_seconds": 7.3,
     }
 

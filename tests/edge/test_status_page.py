@@ -21,6 +21,7 @@ import pytest
 from office import ADMIN, LINK, Office, standing
 
 from sidecar.core.fact import CallBegan, ChatServed
+from sidecar.edge.runtime import now
 from sidecar.lab.town import Lab
 
 MARKUP = '<img src=x onerror="document.title=1">'
@@ -153,13 +154,13 @@ def page(office: Office) -> str:
 
 def history(office: Office) -> None:
     """Half an hour of chats as the trend would have seen them, for a picture that shows something."""
-    now, luck = office.sidecar._now(), random.Random(11)
+    at, luck = now(), random.Random(11)
     for number in range(250):
         ago = 1780 - number * 7.1
         slow = 700 < ago < 900
         seconds = luck.lognormvariate(-1.6, 0.5) + (luck.uniform(2.6, 3.4) if slow and luck.random() < 0.6 else 0)
         outcome = "fallback" if slow and luck.random() < 0.7 else "primary"
-        office.sidecar._trend(ChatServed(now - ago, 0, "x", outcome, 200, seconds, 0.001))
+        office.sidecar._trend(ChatServed(at - ago, 0, "x", outcome, 200, seconds, 0.001))
 
 
 HOLD = {"target": "madre", "kind": "forced_closed", "author": "ana", "reason": "its database restarts", "ttl": "10m"}
@@ -301,10 +302,10 @@ async def test_what_is_hostile_is_shown_as_the_text_it_is(browser, tmp_path):
         assert (await office.post("/overrides", order))[0] == 200
         await office.ask("POST", "/overrides", order | {"target": "madre"})
         await office.chat()
-        now = office.sidecar._now()
-        office.sidecar._calls(CallBegan(now, -1, 4.0, MARKUP, "r"))
-        office.sidecar._calls(ChatServed(now, -1, MARKUP, "failed", 500, 0.1, 0.1))
-        office.sidecar._reloader.problems = (f"policy.yaml:1:1: {MARKUP}",)
+        at = now()
+        office.sidecar._calls(CallBegan(at, -1, 4.0, MARKUP, "r"))
+        office.sidecar._calls(ChatServed(at, -1, MARKUP, "failed", 500, 0.1, 0.1))
+        office.sidecar._runtime.reloader.problems = (f"policy.yaml:1:1: {MARKUP}",)
         await asyncio.to_thread(look, page(office))
 
 

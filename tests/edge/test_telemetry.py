@@ -18,10 +18,11 @@ from prometheus_client.parser import text_string_to_metric_families as parse
 
 from sidecar.core import fact as facts
 from sidecar.core.engine import Engine
-from sidecar.core.plan import Call
+from sidecar.core.scene import Call
 from sidecar.core.shadow import Beside
 from sidecar.core.vocabulary import Binding, ErrorKind, Finish, Outcome, Override, Reason, Verdict
 from sidecar.edge.outlets.telemetry import OUTCOMES, TARGETS, Telemetry
+from sidecar.edge.outlets.telemetry.health import RESULTS as HEALTH_RESULTS
 from sidecar.edge.outlets.telemetry.relay import ERRORS, REFUSALS
 from sidecar.policy.model import Policy
 from sidecar.wire.inventory import CLIENTS, ROUTES, client, template
@@ -31,7 +32,9 @@ IGNORED = {  # and why
     facts.EventHeard,  # for the journal
     facts.AttemptStarted,  # its AttemptEnded is counted
     facts.FellBack,  # CallEnded has the first reason, which is what is counted
+    facts.HealthMoved,  # the state is read at the scrape
     facts.RateLimited,  # its ChatRejected is counted
+    facts.Hedged,  # its HedgeEnded is counted
 }
 
 CATALOGUE = {  # every family of ours, with its labels: a rename must be meant
@@ -52,9 +55,25 @@ CATALOGUE = {  # every family of ours, with its labels: a rename must be meant
     "event_loop_lag_seconds": set(),
     "event_loop_stalls_total": set(),
     "fallbacks_total": {"reason"},
+    "forward_auth_total": {"result"},
+    "idempotency_bytes": set(),
+    "idempotency_keys_sent_total": {"target", "origin"},
+    "idempotency_keys_total": {"result"},
+    "idempotency_remembered": {"state"},
+    "health_probe_duration_seconds": {"target"},
+    "health_probes_total": {"target", "result"},
+    "health_state": {"target", "state"},
+    "shared_asked_total": {"told"},
+    "shared_lost_total": {"why"},
+    "shared_store": {"state"},
     "inflight_requests": {"kind"},
     "journal_dropped_total": set(),
+    "worker_restarts_total": set(),
+    "limiter_baseline_seconds": {"target"},
+    "limiter_drops_total": {"target"},
     "limiter_inflight": {"target"},
+    "limiter_limit": {"target"},
+    "limiter_moves_total": {"target", "reason"},
     "limiter_queued": {"target"},
     "log_dropped_total": set(),
     "log_suppressed_total": set(),
@@ -78,6 +97,10 @@ CATALOGUE = {  # every family of ours, with its labels: a rename must be meant
     "relay_errors_total": {"error"},
     "relay_requests_total": {"kind", "method", "status_class"},
     "retries_denied_total": {"target", "reason"},
+    "hedges_total": {"target", "won"},
+    "hedges_denied_total": {"target", "reason"},
+    "chaos_active": set(),
+    "chaos_faults_total": {"target", "fault"},
     "retries_total": {"target", "reason"},
     "retry_budget_balance": {"target"},
     "shadow_breaker_state": {"target", "state"},
@@ -141,15 +164,20 @@ ONE_OF_EACH = (
     attempt(None, Verdict.IGNORED),
     facts.Retried(0.0, 1, "switch", 0.1, "connect", 2.0),
     facts.RetryDenied(0.0, 1, "switch", "effects"),
+    facts.HedgeEnded(0.0, 1, "switch", "hedge"),
+    facts.HedgeDenied(0.0, 1, "switch", "load", 0.5),
     facts.Refused(0.0, 1, "switch", Reason.OPEN, 1.0),
     facts.BreakerMoved(0.0, "switch", "closed", "open", "consecutive", 5.0),
+    facts.LimitMoved(0.0, "switch", 4, 2, "timeout"),
     facts.RelayEnded(0.0, "http", "GET", 200, 0.1, 1, 2, None),
     facts.RelayEnded(0.0, "http", "GET", None, 0.1, 1, 2, "connect"),
     facts.MessageRefused(0.0, 400, "host"),
     facts.DormancyHeard(0.0, None),
+    facts.HealthHeard(0.0, "switch", Outcome(status=200), False, 0.01, Verdict.SUCCESS),
     facts.RequestShed(0.0, "lag"),
     facts.ChatObserved(0.0, "chat", "pass", "degraded", 200, 0.1, late=True),
     facts.PolicyAdopted(0.0, "r1", "built-in", POLICY),
+    facts.TokenJudged(0.0, "passed"),
 )
 
 
@@ -331,6 +359,40 @@ def test_the_breaker_is_in_exactly_one_state(telemetry):
 
 
 @pytest.mark.parametrize(
+    ("outcome", "busy", "verdict", "result"),
+    [
+        (Outcome(status=204), False, Verdict.SUCCESS, "2xx"),
+        (Outcome(status=503), True, Verdict.FATAL, "5xx"),
+        (Outcome(status=404), False, Verdict.IGNORED, "other"),
+        (Outcome(error=ErrorKind.TIMEOUT), True, Verdict.IGNORED, "busy"),
+        (Outcome(error=ErrorKind.TIMEOUT), False, Verdict.FATAL, "timeout"),
+        (Outcome(error=ErrorKind.CONNECT), False, Verdict.IGNORED, "dormant"),
+        (Outcome(error=ErrorKind.CONNECT), False, Verdict.FATAL, "connect"),
+    ],
+)
+def test_a_health_probe_is_counted_by_what_came_of_it(telemetry, outcome, busy, verdict, result):
+    telemetry(facts.HealthHeard(1.0, "madre", outcome, busy, 0.2, verdict))
+    assert value(telemetry, "health_probes_total", target="madre", result=result) == 1
+    assert value(telemetry, "health_probe_duration_seconds_sum", target="madre") == 0.2
+    assert sum(value(telemetry, "health_probes_total", target="madre", result=each) for each in HEALTH_RESULTS) == 1
+
+
+def test_the_state_of_health_is_read_at_the_scrape_and_is_none_of_a_target_that_is_not_probed(telemetry):
+    states = ("unknown", "up", "down")
+    engine = watch(
+        telemetry,
+        Policy.model_validate(
+            {"targets": [{"name": "switch", "health": {"mode": "probe", "fall": 1}}, {"name": "madre"}]}
+        ),
+    )
+    engine.hear_health(0.0, "switch", Outcome(status=500), busy=False, seconds=0.1)
+    assert [value(telemetry, "health_state", target="switch", state=state) for state in states] == [0, 0, 1]
+    assert [value(telemetry, "health_state", target="madre", state=state) for state in states] == [0, 0, 0]
+    telemetry.watch_engine(lambda: engine.gauges(60.0))
+    assert [value(telemetry, "health_state", target="switch", state=state) for state in states] == [1, 0, 0]
+
+
+@pytest.mark.parametrize(
     ("active", "dormant"), [(None, 0), (frozenset(), 1), (frozenset({"madre"}), 1), (frozenset({"switch"}), 0)]
 )
 def test_dormant_is_said_only_of_a_switch_known_to_be_off(telemetry, active, dormant):
@@ -437,6 +499,8 @@ def test_no_word_that_gets_into_a_fact_by_mistake_breaks_a_scrape_or_becomes_a_l
         facts.RequestShed(0.0, one),
         facts.Retried(0.0, 1, two, 0.1, one, 1.0),
         facts.RetryDenied(0.0, 1, one, two),
+        facts.HedgeEnded(0.0, 1, one, two),
+        facts.HedgeDenied(0.0, 1, one, two, 0.5),
         facts.BreakerMoved(0.0, one, two, three, two, None),
         facts.ReloadEnded(0.0, one, two),
         facts.PolicyAdopted(0.0, "r", "a\udcff.yaml", POLICY),
@@ -449,14 +513,14 @@ def test_no_word_that_gets_into_a_fact_by_mistake_breaks_a_scrape_or_becomes_a_l
                 assert {value for label, value in sample.labels.items() if label != "le"} <= allowed | {"other"}
 
 
-def test_with_every_label_that_there_can_be_a_scrape_stays_below_a_thousand_lines(telemetry):
+def test_with_every_label_that_there_can_be_a_scrape_stays_below_twelve_hundred_lines(telemetry):
     engine = watch(telemetry)
     for number, patience in enumerate((4.75, 1.0)):
         engine.begin(0.0, Call(number, patience)).start()
     for fact in ONE_OF_EACH:
         telemetry(fact)
-    assert len(generate_latest(telemetry.registry).splitlines()) < 1000
-    assert len(generate_openmetrics(telemetry.registry).splitlines()) < 1000
+    assert len(generate_latest(telemetry.registry).splitlines()) < 1200
+    assert len(generate_openmetrics(telemetry.registry).splitlines()) < 1200
 
 
 def test_every_word_that_a_refusal_can_have_is_a_label():
@@ -535,6 +599,27 @@ def test_the_state_of_limiter_breaker_and_budget_is_that_of_the_engine_at_the_sc
     assert value(telemetry, "retry_budget_balance", target="madre") == 2
 
 
+def test_a_limit_that_moves_is_shown_with_what_moved_it(telemetry):
+    engine = watch(telemetry, Policy.model_validate({"limiter": {"adaptive": "gradient", "max_concurrent": 8}}))
+    names = ("limiter_limit", "limiter_baseline_seconds", "limiter_drops_total")
+    assert [value(telemetry, name, target="switch") for name in names] == [8, 0, 0]
+    limiter = engine.scene.ladder[0].machines.limiter
+    for seconds in range(10):
+        limiter.leave(seconds + 0.5, limiter.enter(seconds))
+        assert limiter.observe(seconds + 0.5, seconds, Verdict.SUCCESS, Outcome(status=200, text=True)) is None
+    assert value(telemetry, "limiter_baseline_seconds", target="switch") == 0.5
+    for began in (20.0, 30.0):
+        for ticket in [limiter.enter(began) for _ in range(limiter.limits[0])]:
+            limiter.leave(began + 3.0, ticket)
+            moved = limiter.observe(began + 3.0, began, Verdict.FATAL, Outcome(error=ErrorKind.TIMEOUT))
+            if moved:
+                telemetry(moved)
+    assert value(telemetry, "limiter_limit", target="switch") < 5
+    assert value(telemetry, "limiter_drops_total", target="switch") == 2
+    assert value(telemetry, "limiter_moves_total", target="switch", reason="timeout") >= 3
+    assert value(telemetry, "limiter_moves_total", target="madre", reason="timeout") == 0
+
+
 def test_thresholds_and_objectives_are_those_of_the_policy_in_force(telemetry):
     telemetry(facts.PolicyAdopted(0.0, "r1", "a.yaml", POLICY))
     assert value(telemetry, "policy_deadline_seconds") == 4.75
@@ -550,12 +635,14 @@ def test_thresholds_and_objectives_are_those_of_the_policy_in_force(telemetry):
             "min_calls",
             "window_calls",
             "max_concurrent",
+            "min_concurrent",
             "queue",
             "budget_burst",
         )
     }
     assert shown == {
-        "failure_rate": 0.5, "slow_rate": 0.8, "consecutive": 3, "min_calls": 5, "window_calls": 20, "max_concurrent": 4, "queue": 8,
+        "failure_rate": 0.5, "slow_rate": 0.8, "consecutive": 3, "min_calls": 5, "window_calls": 20, "max_concurrent": 4,
+        "min_concurrent": 1, "queue": 8,
         "budget_burst": 3,
     }  # fmt: skip
     changed = {
@@ -659,3 +746,23 @@ def test_every_word_that_an_observation_can_have_is_a_label(telemetry):
         for gateway in get_args(facts.Gave):
             if would != "target":
                 assert value(telemetry, "observed_chats_total", would=would, gateway=gateway) == 0
+
+
+def test_the_store_of_replicas_is_off_until_it_is_heard_of_and_each_question_counts():
+    telemetry = Telemetry(lambda: 0.0)
+    value = telemetry.registry.get_sample_value
+
+    def state():
+        name = "vx11_sidecar_shared_store"
+        return [each for each in ("off", "away", "up") if value(name, {"state": each})]
+
+    assert state() == ["off"]
+    telemetry(facts.StoreMoved(1.0, up=True))
+    assert state() == ["up"]
+    for told in ("answered", "answered", "late", "away"):
+        telemetry(facts.StoreAsked(1.0, told))
+    telemetry(facts.StoreMoved(2.0, up=False, why="timeout"))
+    assert state() == ["away"]
+    name = "vx11_sidecar_shared_asked_total"
+    assert [value(name, {"told": told}) for told in ("answered", "late", "away")] == [2, 1, 1]
+    assert value("vx11_sidecar_shared_lost_total", {"why": "timeout"}) == 1

@@ -128,6 +128,16 @@ def test_a_page_of_an_allowed_origin_may_read_the_refusal():
     )
 
 
+@pytest.mark.parametrize("mode", ["enforce", "shadow", "off"])
+def test_a_token_is_looked_for_where_the_policy_says(mode):
+    bringing = ("Authorization: Bearer b", "X-Other: h")
+    line = "POST /operator/api/chat?token=q HTTP/1.1"
+    assert asked(made(mode=mode), *bringing, line=line).tokens == ()
+    for sources, token in ((["bearer"], b"b"), (["query", "header"], b"q"), (["header", "query"], b"h")):
+        it = made(mode=mode, auth={"header": "x-other", "sources": sources})
+        assert asked(it, *bringing, line=line).tokens == (token,)
+
+
 @pytest.mark.parametrize(
     ("peer", "believed"),
     [("10.1.2.3", True), ("11.0.0.1", False), ("2001:db8::7", True), ("2001:db9::7", False), ("127.0.0.1", False), ("", False), ("unix", False), ("10.1.2.3:80", False), ("fe80::1%eth0", True)],

@@ -102,6 +102,16 @@ FAULTS = {
 }
 
 
+@pytest.mark.parametrize("key", ["", "0123456789abcdef" * 4])
+async def test_a_key_is_a_field_of_the_request_and_no_key_is_none(upstream, key):
+    async with Peer(answering(http(GOOD))) as peer:
+        traced = QUESTION._replace(key=key, trace={"traceparent": "t"})
+        await ask(upstream, peer.origin, question=traced)
+    head = peer.requests[0].partition(b"\r\n\r\n")[0].decode().split("\r\n")
+    fields = [line for line in head if line.lower().startswith(("idempotency", "traceparent"))]
+    assert fields == ["traceparent: t", *([f"Idempotency-Key: {key}"] if key else [])]
+
+
 @pytest.mark.parametrize("name", FAULTS)
 async def test_a_fault_of_the_target_is_a_value_after_exactly_one_request(upstream, name):
     behave, kind = FAULTS[name]

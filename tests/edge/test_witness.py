@@ -18,11 +18,11 @@ GOOD = json.dumps({"response": "hola", "degraded": False, "fallback_source": Non
 OK_ = b"HTTP/1.1 200 OK\r\nConnection: close\r\n"
 
 
-async def told(pieces, answer=None):
+async def told(pieces, answer=None, **policy):
     """Send, and hang up when the request is over. What was told."""
     gateway = Gateway((lambda *_: None) if answer is None else None)
     gateway.reply, gateway.close = answer or b"", True
-    async with serving(gateway) as upstream, relaying(upstream) as (port, memory):
+    async with serving(gateway) as upstream, relaying(upstream, **policy) as (port, memory):
         _, writer = await port.connect()
         for piece in pieces:
             if piece is HANG_UP:
@@ -71,6 +71,33 @@ async def test_what_we_would_have_said(request_):
 
 def test_every_request_is_asked_about():
     assert {*SAID} | SEVERAL == {*REQUESTS}
+
+
+COMMANDS = "/operator/api/chat/commands"
+COMMAND = b'{"command":"message","message":"hola"}'
+
+
+@pytest.mark.parametrize(
+    ("pieces", "said"),
+    [
+        ([post(COMMANDS, COMMAND)], ("chat", "pass", "degraded", 200)),
+        ([post("/operator/api/v1/chat/commands", COMMAND)], ("chat", "pass", "degraded", 200)),
+        ([bytes([byte]) for byte in post(COMMANDS, COMMAND)], ("chat", "pass", "degraded", 200)),
+        ([post(COMMANDS, COMMAND.replace(b"hola", b"x" * 4_001))], ("chat", "message_too_long", "degraded", 200)),
+        ([post(COMMANDS, COMMAND, token=None)], ("commands", "auth_required", "unreadable", 200)),
+        ([post(COMMANDS, COMMAND, token=b"wrong")], ("commands", "forbidden", "unreadable", 200)),
+        ([post(COMMANDS, b'{"command":"status"}')], ("commands", "pass", "unreadable", 200)),
+        ([post(COMMANDS, COMMAND + b" " * 70_000)], ("commands", "pass", "unreadable", 200)),
+        ([post(COMMANDS, COMMAND)[:-5], HANG_UP], ("commands", "pass", "client_gone", None)),
+        ([post("/operator/api/chat/commands/", COMMAND)], ("commands", "pass", "unreadable", 200)),
+    ],
+)
+async def test_a_command_is_observed_as_what_it_would_have_been(pieces, said):
+    intercept = {"paths": ["/operator/api/chat"], "commands": "intercept"}
+    ((route, would, gave, status),) = await told(pieces, http(DEGRADED), intercept=intercept)
+    assert (route, would, status) == (said[0], said[1], said[3])
+    if route == "chat":
+        assert gave == said[2]
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,8 @@ from sidecar.lab.faults import Faults, Order, catalogue, parse
         ("madre=lognormal=3:0", Order("madre", "lognormal", (3.0, 0.0))),
         ("switch=failing:0.25", Order("switch", "failing", (0.25,))),
         ("madre=capacity:0.5", Order("madre", "capacity", (0.5,))),
+        ("madre=straggling:0.05:2", Order("madre", "straggling", (0.05, 2.0))),
+        ("switch=cold:0.5:20", Order("switch", "cold", (0.5, 20.0))),
         ("switch=ok", Order("switch", "ok")),
         ("switch=503", Order("switch", "503")),
     ],
@@ -59,6 +61,15 @@ def test_orders(text: str, wanted: Order) -> None:
             "failing needs a share of the chats above 0 and at most 1, for example failing:0.2, not '0'",
         ),
         ("madre=failing:1.1", "failing needs a share"),
+        (
+            "switch=straggling:0.05",
+            "straggling needs a share of the chats .* and seconds .*, for example straggling:0.05:2, not '0.05'",
+        ),
+        (
+            "switch=cold:1",
+            "cold needs seconds .* and a number of chats above 0 and at most 10000, for example cold:0.5:20",
+        ),
+        ("madre=cold:1:2", "madre has no fault 'cold'"),
         ("madre=capacity:0", "capacity needs a share of its usual speed"),
         ("gateway=failing:0.5", "gateway has no fault 'failing'; it has: hang, refuse, 500, slow:SECONDS, or ok"),
         ("switch=hang:3", "nothing stands after hang; numbers do after slow:SECONDS, lognormal:MEDIAN:SIGMA, "),
@@ -111,6 +122,27 @@ def test_what_is_drawn_has_the_distribution_that_was_asked_for() -> None:
     assert {seconds for seconds, _ in drawn("switch", 7, "switch=lognormal:2:0")} == {2.0}
 
 
+def test_stragglers_are_that_share_and_come_on_top_of_what_is_usual() -> None:
+    draws = [seconds for seconds, _ in drawn("switch", 7, "switch=straggling:0.1:5")]
+    assert set(draws) == {0.0, 5.0}
+    assert sum(draws) / 5 / len(draws) == pytest.approx(0.1, abs=0.03)  # four standard errors
+    usual = [seconds for seconds, _ in drawn("switch", 7, "switch=lognormal:2:0.5")]
+    both = [seconds for seconds, _ in drawn("switch", 7, "switch=lognormal:2:0.5", "switch=straggling:0.1:5")]
+    assert both == [one + rare for one, rare in zip(usual, draws, strict=True)]
+
+
+def test_what_is_cold_warms_up_chat_by_chat_and_is_cold_again_when_ordered_again() -> None:
+    faults = Faults("switch")
+    assert faults.warm_up() == 0.0
+    for _ in range(2):
+        faults.take(parse("switch=cold:4:2"))
+        faults.take(parse("switch=slow:1"))
+        assert [faults.warm_up() for _ in range(4)] == [4.0, 2.0, 0.0, 0.0]
+    faults.take(parse("switch=cold:4:2"))
+    faults.take(parse("switch=ok"))
+    assert faults.warm_up() == 0.0
+
+
 def test_one_seed_draws_the_same_whatever_else_is_on_and_each_service_for_itself() -> None:
     both = drawn("switch", 7, "switch=lognormal:2:0.5", "switch=failing:0.2")
     slow, failing = drawn("switch", 7, "switch=lognormal:2:0.5"), drawn("switch", 7, "switch=failing:0.2")
@@ -123,9 +155,11 @@ def test_one_seed_draws_the_same_whatever_else_is_on_and_each_service_for_itself
 def test_every_fault_is_explained() -> None:
     assert set(catalogue()["switch"]) == {
         "hang", "refuse", "500", "503", "error", "partial", "empty", "html", "reset", "garbage", "huge",
-        "slow:SECONDS", "lognormal:MEDIAN:SIGMA", "failing:SHARE", "capacity:SHARE", "unauthorised", "execute",
+        "slow:SECONDS", "lognormal:MEDIAN:SIGMA", "straggling:SHARE:SECONDS", "cold:SECONDS:CHATS", "failing:SHARE",
+        "capacity:SHARE", "unauthorised", "execute",
     }  # fmt: skip
     assert set(catalogue()["madre"]) == {
-        "hang", "refuse", "500", "waiting", "error", "slow:SECONDS", "lognormal:MEDIAN:SIGMA", "failing:SHARE", "capacity:SHARE", "detached",
+        "hang", "refuse", "500", "waiting", "error", "slow:SECONDS", "lognormal:MEDIAN:SIGMA", "straggling:SHARE:SECONDS", "failing:SHARE",
+        "capacity:SHARE", "detached",
     }  # fmt: skip
     assert set(catalogue()["gateway"]) == {"hang", "refuse", "500", "slow:SECONDS"}

@@ -165,6 +165,23 @@ async def test_half_of_its_speed_takes_twice_as_long(lab: Lab, http: Client) -> 
     assert (time.perf_counter() - began) / TEMPO >= 2 * 8
 
 
+async def test_a_cold_one_takes_longer_at_first_one_after_the_other(lab: Lab, http: Client) -> None:
+    await lab.fault("switch", "cold:6:2")
+    began = time.perf_counter()
+    await asyncio.gather(*(chat(lab, http, "x") for _ in range(2)))
+    assert (time.perf_counter() - began) / TEMPO >= 6 + 3
+    began = time.perf_counter()
+    await http.post(lab.switch_url + "/switch/route-v5", {"prompt": "x"})
+    assert (time.perf_counter() - began) / TEMPO < 6
+
+
+async def test_stragglers_do_not_hold_up_the_others(lab: Lab, http: Client) -> None:
+    await lab.fault("switch", "straggling:1:5")
+    began = time.perf_counter()
+    await asyncio.gather(*(chat(lab, http, "x") for _ in range(5)))
+    assert 5 <= (time.perf_counter() - began) / TEMPO < 5 * 5
+
+
 async def test_a_share_of_the_chats_fails(lab: Lab, http: Client) -> None:
     await lab.fault("switch", "failing:0.3")
     answers = [await chat(lab, http, "x") for _ in range(100)]

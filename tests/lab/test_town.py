@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import time
 
 import aiohttp
 import pytest
 
+from benchmarks.proxies.process import free_port
 from sidecar.lab.town import Lab
 from tests.lab.conftest import TEMPO, Client, until
 
@@ -19,9 +19,7 @@ async def test_it_listens_on_loopback_only(lab: Lab) -> None:
 
 
 async def test_a_given_port_and_first_faults(http: Client) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     async with Lab(switch_port=port, faults=("madre=detached", "switch=slow:0.1"), tempo=TEMPO) as lab:
         assert lab.switch_url == f"http://127.0.0.1:{port}"
         assert (await http.get(lab.switch_url + "/health")).status == 200

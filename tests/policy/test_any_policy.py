@@ -59,6 +59,13 @@ def test_there_are_leaves_enough() -> None:
     assert len(LEAVES) > 100
 
 
+# What an entry of a list must state besides.
+NEEDED = {
+    ("targets", 0): ("name: switch",),
+    ("chaos", 0): ("name: a", "target: any", "percentage: 1%", "cut: true", "expires_at: 2030-01-31T18:00:00Z"),
+}
+
+
 def _document(path: tuple[str | int, ...], wrong: str) -> tuple[str, int, int]:
     """A file with ``wrong`` at ``path``, and the line and column at which a human sees it."""
     lines = ["# a comment, so that line 1 is never right by chance"]
@@ -66,9 +73,10 @@ def _document(path: tuple[str | int, ...], wrong: str) -> tuple[str, int, int]:
     for part in path:
         if isinstance(part, int):
             lead = " " * indent + "- "
-            if path[:2] == ("targets", 0) and len(lines) == 2 and len(path) > 2 and path[2] != "name":
-                lines.append(lead + "name: switch")
-                lead = " " * (indent + 2)
+            for stated in NEEDED.get(path[:2], ()) if len(lines) == 2 and len(path) > 2 else ():
+                if not stated.startswith(f"{path[2]}:"):
+                    lines.append(lead + stated)
+                    lead = " " * (indent + 2)
         else:
             lines.append((lead or " " * indent) + f"{part}:")
             lead = ""
@@ -128,22 +136,55 @@ SECTIONS: dict[str, st.SearchStrategy[Any]] = {
         on_timeout=st.booleans(),
         backoff=_some(base=DURATIONS, max=DURATIONS),
     ),
+    "hedge": _some(enabled=st.booleans(), delay=DURATIONS | st.sampled_from(["p50", "p95"]), max_extra_load=PERCENT),
     "retry_budget": _some(ratio=PERCENT, burst=st.floats(0, 1000) | st.integers(0, 1000)),
     "breaker": _some(
         min_calls=st.integers(1, 20),
         failure_rate=PERCENT,
         open=_some(multiplier=st.floats(1, 10), jitter=st.floats(0, 1)),
     ),
-    "limiter": _some(max_concurrent=COUNT, queue=st.integers(0, 100_000), queue_timeout=DURATIONS | st.just(0)),
+    "limiter": _some(
+        max_concurrent=COUNT,
+        queue=st.integers(0, 100_000),
+        queue_timeout=DURATIONS | st.just(0),
+        adaptive=st.sampled_from(["off", "gradient"]),
+        min_concurrent=st.just(1),
+        tolerance=st.floats(1, 10),
+        slow_start=DURATIONS | st.just(0),
+    ),
 }
+CHAOS = st.fixed_dictionaries(
+    {
+        "name": st.from_regex(r"[a-z0-9][a-z0-9-]{0,8}", fullmatch=True),
+        "target": st.sampled_from(["switch", "madre", "any"]),
+        "percentage": PERCENT,
+        "delay": DURATIONS,
+        "expires_at": st.sampled_from(["2030-01-31T18:00:00Z", "1999-12-31T23:59:59-11:30"]),
+    },
+    optional={"header": st.just({"x-chaos": "break-me"}), "abort": st.integers(400, 599) | st.just("dns")},
+)
 POLICIES = _some(
+    chaos=st.lists(CHAOS, max_size=3, unique_by=lambda rule: rule["name"]),
     mode=st.sampled_from(["enforce", "shadow", "off"]),
+    intercept=_some(commands=st.sampled_from(["relay", "intercept"])),
+    auth=_some(sources=st.lists(st.sampled_from(["header", "bearer", "query"]), min_size=1, max_size=3, unique=True)),
     guards=_some(max_body=st.just("3MiB"), rate_limit=st.just("7 per 90s"), metadata_allow=st.lists(TEXT, max_size=2)),
     targets=st.permutations(["switch", "madre"]).flatmap(
         lambda names: st.tuples(*(_some(**SECTIONS).map(lambda s, n=n: {"name": n, **s}) for n in names)).map(list)
     ),
+    affinity=_some(stick=DURATIONS | st.just(0)),
     fallback=_some(local_text=st.dictionaries(st.sampled_from(["en", "es", "no", "de"]), TEXT, min_size=1)),
+    reply=_some(shape=st.sampled_from(["superset", "reference", "stub"])),
     relay=_some(timeouts=_some(stream=DURATIONS | st.just("none")), trusted_proxies=st.just(["10.0.0.0/8"])),
+    idempotency=_some(
+        mode=st.sampled_from(["off", "on"]),
+        ttl=st.just("2h"),
+        degraded_ttl=st.integers(0, 600_000).map(lambda n: f"{n}ms" if n else 0),
+        max=COUNT,
+        max_size=st.just("3MiB"),
+        repeats=st.just("7 per 90s"),
+        header=st.just("x-once"),
+    ),
     journal=_some(dir=TEXT, keep=COUNT),
     slo=_some(availability=OBJECTIVE, undegraded=OBJECTIVE, latency=_some(quantile=OBJECTIVE, threshold=DURATIONS)),
     **SECTIONS,

@@ -205,6 +205,12 @@ def test_when_a_change_takes_effect():
         ("", "retry_budget: {burst: 2}", "retry_budget.burst of switch", "a balance above 2 is cut to it"),
         ("", "limiter: {max_concurrent: 9}", "limiter.max_concurrent of switch", "who waits is let in at once"),
         ("", "limiter: {max_concurrent: 1}", "limiter.max_concurrent of switch", "nobody under way is cut; the limit is reached as they end"),
+        ("", "limiter: {adaptive: gradient}", "limiter.adaptive of switch", "it starts at max_concurrent"),
+        ("limiter: {adaptive: gradient}", "", "limiter.adaptive of switch", "the limit that was found is forgotten"),
+        ("limiter: {adaptive: gradient}", "limiter: {adaptive: gradient, max_concurrent: 9}", "limiter.max_concurrent of switch", "the limit that was found stays, within the new bounds"),
+        ("limiter: {adaptive: gradient}", "limiter: {adaptive: gradient, min_concurrent: 2}", "limiter.min_concurrent of switch", "the limit that was found stays, within the new bounds"),
+        ("", "limiter: {min_concurrent: 2}", "limiter.min_concurrent of switch", None),
+        ("", "limiter: {slow_start: 5s}", "limiter.slow_start of switch", "one that is under way takes the new time"),
         ("", "guards: {max_sessions: 9}", "guards.max_sessions", "those idle longest are forgotten with the next chat"),
         ("", "guards: {max_sessions: 99999}", "guards.max_sessions", "who is remembered stays"),
         ("", "dormant: {poll: 2s}", "dormant.poll", "holds from the next time madre is asked on, 5s later at most"),
@@ -243,10 +249,10 @@ def test_the_machines_do_what_is_said_of_them():
     budget.adopt(less.retry_budget)
     assert budget.balance(0) == 2
 
-    limiter = Limiter(less.limiter)
+    limiter = Limiter(less.limiter, "switch")
     tickets = [limiter.enter(0) for _ in range(4)]
     assert [ticket.granted for ticket in tickets] == [True, True, False, False]
-    limiter.adopt(more.limiter)
+    limiter.adopt(0, more.limiter)
     assert all(ticket.granted for ticket in tickets)
-    limiter.adopt(less.limiter)
+    limiter.adopt(0, less.limiter)
     assert limiter.in_flight == 4

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.core import deadline, plan
+from sidecar.core import deadline, scene
 from sidecar.core.engine import Engine
 from sidecar.core.fact import AttemptStarted, FellBack
 from sidecar.core.vocabulary import Answered, Attempt, ErrorKind, Finish, Outcome, Queue, Woke
@@ -45,7 +45,7 @@ def test_the_default_is_the_worked_example() -> None:
 
 def test_the_numbers_agree_with_those_that_are_obeyed() -> None:
     assert (subject.MIN_ATTEMPT, subject.MAX_RESERVED) == (deadline.MIN_ATTEMPT, deadline.MAX_RESERVED)
-    assert (subject.RESERVE_LEAST, subject.RESERVE_MOST) == (plan.RESERVE_LEAST, plan.RESERVE_MOST)
+    assert (subject.RESERVE_LEAST, subject.RESERVE_MOST) == (scene.RESERVE_LEAST, scene.RESERVE_MOST)
 
 
 @pytest.mark.parametrize(("p95", "reserve"), [(None, 1.5), (0.1, 0.3), (0.7, 0.7), (9.0, 1.5)])
@@ -170,7 +170,7 @@ def test_no_call_is_longer_or_makes_more_attempts_than_figures_say(
 
 def _play(engine: Engine, patience: float, failures: Any) -> None:
     """One call before targets that are busy, and then fail as told."""
-    running = engine.begin(0.0, plan.Call(1, patience))
+    running = engine.begin(0.0, scene.Call(1, patience))
     limiters = {name: machines.limiter for name, machines in engine._machines.items()}
     held = {name: limiter.enter(0.0) for name, limiter in limiters.items() if limiter.limits[0] == 1}
     now, step = 0.0, running.start()

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from sidecar.policy.lint import CODES, Finding, Observed, lint, silence
+from sidecar.edge.chat import exchange
+from sidecar.policy.lint import CODES, Finding, Observed, lint, repetition, silence
 from sidecar.policy.load import Loaded, load, parse
 from sidecar.policy.model import Intercept, Policy
 from sidecar.policy.units import Rate
@@ -30,7 +31,20 @@ SWITCH = "targets: [{name: switch, "
 RARE = Observed(rate=Rate(1, 60.0))
 SLOW = Observed(p95={"madre": 2.0})
 
+KEYS = 'idempotency: {mode: "on", '
+NOON, LATER = "2030-01-01T12:00:00Z", "expires_at: 2030-01-01T12:00:01Z"
+AT_NOON = Observed(moment=1_893_499_200.0)
+
 EARNED = [
+    # repetitions
+    ("idempotency: {ttl: 1h}", "1:20 idempotency.ttl [idempotency-idle]"),
+    (KEYS + "ttl: 4999ms}", "1:32 idempotency.ttl [idempotency-forgets-early]"),
+    (KEYS + "degraded_ttl: 5001ms}", "1:41 idempotency.degraded_ttl [idempotency-keeps-degraded]"),
+    (KEYS + "max: 255}", "1:32 idempotency.max [idempotency-too-few]"),
+    (KEYS[:-2] + "}\noverload: {chats: 1025}", "2:19 overload.chats [idempotency-too-few]"),
+    (KEYS + "max_size: 2047KiB}", "1:37 idempotency.max_size [idempotency-too-small]"),
+    (KEYS + "header: x-vx11-token}", "1:35 idempotency.header [idempotency-header-taken]"),
+    (KEYS + "header: x-correlation-id}", "1:35 idempotency.header [idempotency-header-taken]"),
     # time
     ("timeouts: {attempt: 3s}", "1:21 timeouts.attempt [worst-case-over-deadline]"),
     ("timeouts: {attempt: 2s}\nretry: {on: [503]}\n" + SWITCH + "effects: none}, {name: madre}]", "1:21 timeouts.attempt [worst-case-over-deadline]"),
@@ -53,7 +67,7 @@ EARNED = [
     ("limiter: {queue_timeout: 2s}", "1:26 limiter.queue_timeout [queue-over-time-left]"),
     # retries
     ("targets: [{name: madre, effects: none}]", "1:34 targets[0].effects [effects-contradicted]"),
-    (SWITCH + "effects: dedup}]", "1:35 targets[0].effects [effects-contradicted]"),
+    (SWITCH + "effects: dedup}]", "1:35 targets[0].effects [effects-unproven]"),
     (SWITCH + "effects: none, shield: false}]", "1:35 targets[0].effects [effects-contradicted]"),
     ("retry: {only_if_unsent: false}", "1:25 retry.only_if_unsent [retry-resends-unsafe]"),
     (SWITCH + "effects: none, retry: {only_if_unsent: true}}]", "1:65 targets[0].retry.only_if_unsent [only-if-unsent-unused]"),
@@ -63,6 +77,11 @@ EARNED = [
     ("retry: {on: [503]}", "1:13 retry.on [retry-never-happens]"),
     ("retry: {on: []}\n" + SWITCH + "effects: none}]", "1:13 retry.on [retry-never-happens]"),
     ("retry_budget: {ratio: 100%}", "1:23 retry_budget.ratio [retry-budget-doubles-load]"),
+    # hedges
+    ("hedge: {enabled: true}", "1:18 hedge.enabled [hedge-never-sent]"),
+    (SWITCH + "effects: none, hedge: {enabled: true, max_extra_load: 0%}}]", "1:58 targets[0].hedge.enabled [hedge-never-sent]"),
+    (SWITCH + "effects: none, hedge: {enabled: true, max_extra_load: 11%}}]", "1:80 targets[0].hedge.max_extra_load [hedge-load-high]"),
+    (SWITCH + "}]\naffinity: {stick: 1m}", "2:19 affinity.stick [affinity-unused]"),
     # breakers
     ("breaker: {consecutive: 0, window: {type: time, duration: 1m}, min_calls: 90}", "1:58 breaker.window.duration [breaker-never-opens]"),
     ("breaker: {consecutive: 0, window: {type: time}}", "1:42 breaker.window.duration [breaker-never-opens]"),
@@ -76,15 +95,25 @@ EARNED = [
     ("breaker: {failure_rate: 0%}", "1:25 breaker.failure_rate [breaker-trips-on-one]"),
     ("breaker: {slow_call: {rate: 0%}}", "1:29 breaker.slow_call.rate [breaker-trips-on-one]"),
     ("breaker: {open: {base: 4s}}", "1:24 breaker.open.base [open-shorter-than-probe]"),
+    # limits
+    ("limiter: {adaptive: gradient, min_concurrent: 2}\ntargets: [{name: madre}]", "1:47 limiter.min_concurrent [limit-never-moves]"),
+    ("limiter: {adaptive: gradient, queue: 0}", "1:38 limiter.queue [adaptive-without-queue]"),
+    ("limiter: {adaptive: gradient, queue_timeout: 0}", "1:46 limiter.queue_timeout [adaptive-without-queue]"),
+    ("limiter: {min_concurrent: 2}", "1:27 limiter.min_concurrent [adaptive-unused]"),
+    ("limiter: {tolerance: 2}", "1:22 limiter.tolerance [adaptive-unused]"),
+    ("limiter: {max_concurrent: 1, slow_start: 5s}", "1:42 limiter.slow_start [slow-start-unused]"),
     # doors
     ("mode: shadow", "1:7 mode [mode-shadow]"),
     ("auth: {mode: off}", "1:14 auth.mode [auth-off]"),
+    ("auth: {sources: [header, query]}", "1:26 auth.sources[1] [auth-in-query]"),
+    ("auth: {sources: [bearer]}", "1:17 auth.sources [auth-without-header]"),
     (SWITCH + "shield: false}]", "1:34 targets[0].shield [shield-off]"),
     ("intercept: {paths: [/operator/api/chat]}", "1:20 intercept.paths [intercept-partial]"),
     ("guards: {rate_limit: 3 per 60s}", "1:22 guards.rate_limit [rate-limit-below-ui]"),
     ("guards: {anonymous_rate_limit: 1 per 16s}", "1:32 guards.anonymous_rate_limit [rate-limit-below-ui]"),
     ("guards: {anonymous_rate_limit: 9 per 60s}", "1:32 guards.anonymous_rate_limit [anonymous-below-session]"),
     ("guards: {max_body: 16KiB}", "1:20 guards.max_body [body-below-message]"),
+    ("shared: {timeout: 600ms}", "1:19 shared.timeout [shared-eats-deadline]"),
     ("guards: {metadata_allow: [lang, task_type]}", "1:33 guards.metadata_allow[1] [metadata-steers]"),
     ("targets: [{name: local}]", "1:10 targets [no-target]"),
     ("fallback: {on: [failure, timeout, limited]}", "1:16 fallback.on [fallback-drops]"),
@@ -96,6 +125,12 @@ EARNED = [
     ("relay: {trusted_proxies: [10.0.0.0/8, 0.0.0.0/0]}", "1:39 relay.trusted_proxies[1] [proxies-everybody]"),
     ("relay: {trusted_proxies: ['::/0']}", "1:27 relay.trusted_proxies[0] [proxies-everybody]"),
     ("relay: {timeouts: {response_head: 21s}}", "1:35 relay.timeouts.response_head [relay-cuts-gateway]"),
+    ("health: {mode: probe}\nfallback: {on: [open, failure, timeout]}", "2:16 fallback.on [fallback-drops]"),
+    # health
+    ("health: {mode: probe, fall: 1}", "1:29 health.fall [health-falls-on-busy]"),
+    ("health: {mode: probe, interval: 2s}", "1:33 health.interval [health-falls-on-busy]"),
+    ("health: {mode: probe, timeout: 2s}", "1:32 health.timeout [health-madre-slow]"),
+    ("health: {mode: probe}\ntargets: [{name: switch}]", "1:16 health.mode [health-nobody-else]"),
     # objectives
     ("slo: {latency: {threshold: 2500ms}}", "1:28 slo.latency.threshold [slo-latency-without-bucket]"),
     ("slo: {latency: {threshold: 4ms}}", "1:28 slo.latency.threshold [slo-latency-without-bucket]"),
@@ -106,12 +141,23 @@ EARNED = [
     ("slo: {undegraded: 66%}", "1:19 slo.undegraded [slo-never-alerts]"),
     ("slo: {min_bad: 21}", "1:16 slo.min_bad [slo-guard-hidden]"),
     ("slo: {min_calls: 2}", "1:18 slo.min_calls [slo-guard-hidden]"),
+    # chaos
+    (f"chaos: [{{name: a, target: any, percentage: 1%, cut: true, expires_at: {NOON}}}]", "1:71 chaos[0].expires_at [chaos-expired]"),
+    ("chaos: [{name: a, target: any, percentage: 1%, cut: true, expires_at: 2030-01-08T12:00:01Z}]", "1:71 chaos[0].expires_at [chaos-far-end]"),
+    (f"chaos: [{{name: a, target: any, percentage: 100%, cut: true, {LATER}}}]", "1:44 chaos[0].percentage [chaos-breaks-everything]"),
+    (f"targets: [{{name: madre}}]\nchaos: [{{name: a, target: madre, percentage: 100%, cut: true, {LATER}}}]", "2:46 chaos[0].percentage [chaos-breaks-everything]"),
+    (f"chaos: [{{name: a, target: any, percentage: 0%, cut: true, {LATER}}}]", "1:44 chaos[0].percentage [chaos-never-met]"),
+    (f"targets: [{{name: madre}}]\nchaos: [{{name: a, target: switch, percentage: 1%, cut: true, {LATER}}}]", "2:27 chaos[0].target [chaos-never-met]"),
+    (f"chaos:\n- {{name: a, target: switch, percentage: 100%, cut: true, {LATER}}}\n- {{name: b, target: switch, percentage: 1%, cut: true, {LATER}}}", "3:21 chaos[1].target [chaos-never-met]"),
+    (f"chaos: [{{name: a, target: any, percentage: 1%, delay: 4750ms, {LATER}}}]", "1:55 chaos[0].delay [chaos-delay-is-timeout]"),
+    (f"chaos: [{{name: a, target: switch, percentage: 1%, delay: 3250ms, {LATER}}}]", "1:58 chaos[0].delay [chaos-delay-is-timeout]"),
+    (f"auth: {{mode: off}}\nchaos: [{{name: a, target: any, percentage: 1%, header: {{x-chaos: break}}, cut: true, {LATER}}}]", "1:14 auth.mode [chaos-header-open]"),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("text", "finding"), EARNED, ids=[finding for _, finding in EARNED])
 def test_each_code_is_found_where_the_value_stands(text: str, finding: str) -> None:
-    assert finding in found(text) + found(text, Observed(SLOW.p95, RARE.rate))
+    assert finding in found(text) + found(text, Observed(SLOW.p95, RARE.rate, AT_NOON.moment))
 
 
 def test_every_code_has_a_policy_that_earns_it() -> None:
@@ -142,14 +188,41 @@ def test_every_code_has_a_policy_that_earns_it() -> None:
         "guards: {max_body: 17024B}",
         "targets: [{name: madre}]\nfallback: {on: []}",
         "fallback: {on: [open, failure, timeout]}",
+        "health: {mode: probe}",
+        "health: {mode: probe, interval: 2500ms}",
+        "health: {fall: 1, timeout: 1s}",
+        "health: {mode: probe, path: /livez}",
         "relay: {deny: ['/debug*', /x]}",
         "relay: {deny: ['/*']}",
         "relay: {trusted_proxies: [10.0.0.0/8, 'fc00::/7', 192.0.2.1]}",
         "mode: off",
+        'idempotency: {mode: "on", ttl: 5s, degraded_ttl: 5s, max: 256, max_size: 2MiB, header: x-once}',
+        "idempotency: {mode: off, header: x-once, ttl: 600s, max: 1024}",
+        f"chaos: [{{name: a, target: any, percentage: 99%, delay: 4749ms, {LATER}}}, {{name: b, target: switch, percentage: 1%, cut: true, {LATER}}}]",
+        f"chaos: [{{name: a, target: any, percentage: 100%, header: {{x-chaos: break}}, cut: true, {LATER}}}]",
+        f"chaos: [{{name: a, target: madre, percentage: 100%, cut: true, {LATER}}}, {{name: b, target: any, percentage: 1%, cut: true, {LATER}}}]",
+        "chaos: [{name: a, target: any, percentage: 1%, cut: true, expires_at: 2030-01-08T12:00:00Z}]",
     ],
 )
 def test_what_is_sound_has_no_finding(text: str) -> None:
     assert found(text) == []
+    assert found(text, AT_NOON) == []
+
+
+def test_where_nobody_knows_the_time_nothing_is_over() -> None:
+    text = "chaos: [{name: a, target: any, percentage: 1%, cut: true, expires_at: 1999-12-31T23:59:59Z}]"
+    assert found(text) == []
+    assert found(text, AT_NOON) == ["1:71 chaos[0].expires_at [chaos-expired]"]
+
+
+def test_without_a_target_no_time_of_a_breaker_speaks_against_keeping_what_is_degraded() -> None:
+    assert found('idempotency: {mode: "on", degraded_ttl: 10m}\ntargets: [{name: local}]') == [
+        "2:10 targets [no-target]"
+    ]
+
+
+def test_the_largest_answer_is_the_one_that_is_read() -> None:
+    assert repetition.LARGEST_ANSWER == exchange.LARGEST_ANSWER
 
 
 def test_numbers_are_in_the_words() -> None:

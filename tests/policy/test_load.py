@@ -24,7 +24,8 @@ def complaints(text: str) -> list[str]:
 
 DURATION = "must be a duration: a number with a unit (ms, s, m, h), as in 300ms or 5s"
 WHOLE = "must be a whole number in plain digits, as in 10"
-RESERVED = "is reserved: this version has nothing that would obey it;"
+UNBROKEN = "target: any, percentage: 1%, expires_at: 2030-01-31T18:00:00Z"
+BROKEN = f"{UNBROKEN}, cut: true"
 
 
 @pytest.mark.parametrize(
@@ -72,7 +73,7 @@ RESERVED = "is reserved: this version has nothing that would obey it;"
         ("fallback: {local_text: {no: ' '}}", 'p:1:29: fallback.local_text.no: must be a text that says something; found " "'),
         ("fallback: {local_text: {}}", "p:1:24: fallback.local_text: must have at least 1 entry; found a mapping"),
         ("retry: {on: [5xx]}", "p:1:14: retry.on[0]: must be connect-failure, reset-before-headers or an HTTP status from 400 to 599; found 5xx"),
-        ("fallback: {on: [open, shut]}", "p:1:23: fallback.on[1]: must be open, failure, timeout, budget, limited, dormant or misconfigured; found shut"),
+        ("fallback: {on: [open, shut]}", "p:1:23: fallback.on[1]: must be open, failure, timeout, budget, limited, dormant, unhealthy or misconfigured; found shut"),
         # nothing
         ("mode:", "p:1:1: mode: has no value: write one, or leave the key out for the default"),
         ("deadline:\n  client: ~\n", "p:2:3: deadline.client: has no value: write one, or leave the key out for the default"),
@@ -129,13 +130,24 @@ RESERVED = "is reserved: this version has nothing that would obey it;"
         ("outcome:\n  failure:\n    - {}", "p:3:7: outcome.failure[0]: a rule must state status, error or body"),
         ("targets: [{name: local}, {name: madre}]", "p:1:10: targets: local always answers, so nothing below it is ever asked: put it last"),
         ("targets: []", "p:1:10: targets: must have at least 1 entry; found a list"),
-        # reserved
-        ("reply: {shape: stub}", f"p:1:16: reply.shape: {RESERVED} write superset, or leave it out; found stub"),
-        ("auth: {sources: [bearer]}", f"p:1:18: auth.sources[0]: {RESERVED} write header, or leave it out; found bearer"),
-        ("auth: {sources: [cookie]}", "p:1:18: auth.sources[0]: must be header; found cookie"),
-        ("auth: {sources: [header, header]}", "p:1:17: auth.sources: must have at most 1 entry; found a list"),
-        ("hedge: {enabled: true}", f"p:1:8: hedge: {RESERVED} leave it out; found a mapping"),
-        ("chaos: [a]", f"p:1:8: chaos: {RESERVED} write [], or leave it out; found a list"),
+        # words and lists of words
+        ("hedge: {delay: p99}", "p:1:16: hedge.delay: must be p50, p75, p90, p95 or a duration: a number with a unit (ms, s, m, h), as in 300ms or 5s; found p99"),
+        ("auth: {sources: [cookie]}", "p:1:18: auth.sources[0]: must be header, bearer or query; found cookie"),
+        ("auth: {sources: [header, header]}", "p:1:17: auth.sources: must name each source once; found a list"),
+        ("auth: {sources: []}", "p:1:17: auth.sources: must have at least 1 entry; found a list"),
+        # chaos
+        ("chaos: [a]", "p:1:9: chaos[0]: must be a mapping of keys to values; found a"),
+        (f"chaos: [{{name: a, {BROKEN}}}, {{name: a, {BROKEN}}}]", "p:1:8: chaos: each rule has a name of its own, found a, a"),
+        (f"chaos: [{{name: a, {BROKEN}, header: {{x-vx11-token: abcd}}}}]", "p:1:101: chaos[0].header: x-vx11-token holds a secret, and a policy never does: choose a field of your own"),
+        (f"auth: {{header: x-key}}\nchaos: [{{name: a, {BROKEN}, header: {{x-key: abcd}}}}]", "p:2:8: chaos: x-key carries the token, and a policy never does: choose a field of your own"),
+        (f"chaos: [{{name: a, {BROKEN}, abort: dns}}]", "p:1:100: chaos[0].abort: an aborted attempt has no answer: state abort alone, or body or cut"),
+        (f"chaos: [{{name: a, {BROKEN}, body: empty}}]", "p:1:87: chaos[0].cut: an answer is either replaced or cut off: state body or cut"),
+        (f"chaos: [{{name: a, {UNBROKEN}, abort: 200}}]", "p:1:89: chaos[0].abort: must be connect, dns, connect-timeout, reset, timeout or an HTTP status from 400 to 599; found 200"),
+        (f"chaos: [{{name: a, {UNBROKEN}, delay: 0}}]", "p:1:89: chaos[0].delay: a rule must state delay, abort, body or cut"),
+        (f"chaos: [{{name: a, {UNBROKEN}, cut: true, header: {{x-chaos: no}}}}]", "p:1:111: chaos[0].header.x-chaos: must be a word of 4 to 64 letters, digits, dots, dashes and underscores; found no"),
+        ("chaos: [{name: a, target: any, percentage: 1%, cut: true}]", "p:1:9: chaos[0].expires_at: is missing: from this moment on the rule does nothing"),
+        ("chaos: [{name: a, target: any, percentage: 1%, cut: true, expires_at: 2030-01-31T18:00:00}]", "p:1:71: chaos[0].expires_at: must be a moment with its zone, as in 2030-01-31T18:00:00Z or 2030-01-31T19:00:00+01:00; found 2030-01-31T18:00:00"),
+        ("chaos: [{name: a, target: any, percentage: 1%, cut: true, expires_at: 2030-02-29T18:00:00Z}]", "p:1:71: chaos[0].expires_at: must be a moment with its zone, as in 2030-01-31T18:00:00Z or 2030-01-31T19:00:00+01:00; there is no such day or time; found 2030-02-29T18:00:00Z"),
         # what could be a secret is not repeated
         ("targets: [{name: switch, token_from: s3cret}]", "p:1:38: targets[0].token_from: must be env NAME or file PATH, never the token itself"),
         ("targets: [{name: switch, url: 'http://u:s3cret@h'}]", "p:1:31: targets[0].url: must be http://host:port, without user, path and query"),

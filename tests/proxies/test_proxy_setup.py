@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import socket
 import sys
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from benchmarks.proxies import __main__ as command
 from benchmarks.proxies import install, latency, measure, peers
 from benchmarks.proxies.cores import Cores, shared_out
 from benchmarks.proxies.load import request
-from benchmarks.proxies.process import TEMPLATES, fill, last_words, spawned
+from benchmarks.proxies.process import TEMPLATES, fill, free_port, last_words, spawned
 from benchmarks.proxies.rounds import ROWS
 
 WORDS = ("LISTEN", "ADMIN", "GATEWAY", "SWITCH", "MADRE", "TOKEN", "DIRECTORY", "PROGRAM")
@@ -190,3 +191,14 @@ def test_a_process_and_its_children_are_counted() -> None:
     assert measure.tree(os.getpid())[0] == os.getpid()
     assert measure.cpu(os.getpid()) > 0
     assert measure.resident(os.getpid()) > 1
+
+
+def test_a_free_port_is_none_that_the_system_gives_to_somebody_else_meanwhile() -> None:
+    given = Path("/proc/sys/net/ipv4/ip_local_port_range")
+    first, last = map(int, given.read_text().split()) if given.exists() else (32_768, 60_999)
+    ports = {free_port() for _ in range(100)}
+    assert len(ports) > 90
+    assert not [port for port in ports if first <= port <= last]
+    for port in ports:
+        with socket.create_server(("127.0.0.1", port)):
+            pass

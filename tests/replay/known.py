@@ -10,7 +10,7 @@ from typing import Any
 
 from sidecar.core.engine import Engine
 from sidecar.core.fact import Emit, Fact
-from sidecar.core.plan import Call
+from sidecar.core.scene import Call
 from sidecar.core.vocabulary import Attempt, Outcome
 from sidecar.policy.load import Loaded, revision_of
 from sidecar.replay.record import Record

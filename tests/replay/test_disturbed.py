@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sidecar.core.plan import Call
+from sidecar.core.scene import Call
 from sidecar.core.vocabulary import Attempt, Binding, ErrorKind
 from sidecar.replay.simulate import Arrival
 from sidecar.replay.world import GOOD, NEVER

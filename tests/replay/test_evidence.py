@@ -8,7 +8,7 @@ from statistics import NormalDist
 
 import pytest
 
-from sidecar.core.plan import Call
+from sidecar.core.scene import Call
 from sidecar.core.vocabulary import ErrorKind, Outcome
 from sidecar.replay.recommend.evidence import seen_in
 from sidecar.replay.simulate import Arrival

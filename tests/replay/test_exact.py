@@ -94,7 +94,9 @@ def test_no_policy_no_decisions_and_every_input_is_said(tmp_path):
     assert KINDS[1] == "adopt"
     assert facts == []
     assert fidelity.calls - fidelity.same == 60
-    assert journal.skipped == sum(kind in ("call", "answered", "woke", "abandoned", "dormancy") for kind in KINDS)
+    assert journal.skipped == sum(
+        kind in ("call", "answered", "woke", "abandoned", "dormancy", "health") for kind in KINDS
+    )
     assert journal.messages[0] == f"{tmp_path}/journal.jsonl:2: before any policy was in force"
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sidecar.core.engine import Engine
 from sidecar.core.fact import CallBegan, EventHeard, as_json
 from sidecar.core.line import SCHEMA, run_id
-from sidecar.core.plan import Call
+from sidecar.core.scene import Call
 from sidecar.core.vocabulary import Answered, Attempt, Finish, Outcome
 from sidecar.replay.explain import FORGOTTEN, OTHERWISE, REMEMBERED, explain
 from sidecar.replay.journal import UnusableJournalError

@@ -6,7 +6,7 @@ import pytest
 
 from sidecar.core.engine import Engine
 from sidecar.core.fact import AttemptEnded, CallBegan, CallEnded, DormancyHeard, Overridden, PolicyAdopted
-from sidecar.core.plan import Call
+from sidecar.core.scene import Call
 from sidecar.core.vocabulary import Attempt, Binding, ErrorKind, Outcome, Override, Reason
 from sidecar.policy.load import Loaded, revision_of
 from sidecar.replay.record import Attempted, Record
@@ -81,7 +81,11 @@ def test_under_the_recorded_policy_the_simulated_figures_are_the_recorded_ones(t
     assert study.fidelity.same == 100
     assert candidate.figures == recorded.figures
     assert candidate.held == recorded.held
-    assert Assumed(**candidate.assumed) == NOTHING
+    # Of an attempt that lost a race nobody knows how long it would have taken; that it lost again shows in the figures.
+    lost = sum(isinstance(fact, AttemptEnded) and fact.raced and fact.outcome is None for fact in facts)
+    assumed = Assumed(**candidate.assumed)
+    assert assumed._replace(censored=0) == NOTHING
+    assert assumed.censored <= lost
 
 
 def test_what_the_engine_was_told_from_outside_it_is_told_again(tmp_path):

@@ -335,3 +335,17 @@ def test_a_run_without_a_name_is_named_by_its_seed(tmp_path):
 def test_what_follows_a_continuation_belongs_to_its_run_whatever_stood_before(tmp_path):
     one, other = read(tmp_path, START, CALM, start_line(8), CALM, line(kind="continued", **CONTINUED), CALM, CALM)
     assert (one.seed, len(list(one.lines)), other.seed, len(list(other.lines))) == (7, 4, 8, 2)
+
+
+def test_those_of_several_workers_are_read_from_the_directory_above(tmp_path):
+    for place in ("worker-10", "worker-2", "."):
+        (tmp_path / place).mkdir(exist_ok=True)
+        for number in (2, 1):
+            write(tmp_path / place / f"journal-{number:06d}.jsonl", recorded())
+    (tmp_path / "worker-3").write_text("no directory")
+    (tmp_path / "worker-2" / "worker-1").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    write(tmp_path / "elsewhere" / "journal-000001.jsonl", recorded())
+    found = [str(path.relative_to(tmp_path)) for path in module.within(tmp_path)]
+    of = ("", "worker-2/", "worker-10/")
+    assert found == [f"{place}journal-{number:06d}.jsonl" for place in of for number in (1, 2)]

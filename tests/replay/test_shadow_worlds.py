@@ -19,10 +19,10 @@ from msgspec.structs import astuple
 from sidecar.core.comparison import Compared, Result, ending
 from sidecar.core.draw import draw
 from sidecar.core.engine import Engine
-from sidecar.core.fact import CallBegan, CallEnded, EventHeard, FellBack, PolicyAdopted
+from sidecar.core.fact import CallBegan, CallEnded, EventHeard, FellBack, HealthHeard, PolicyAdopted
 from sidecar.core.shadow import SAME, Shadow
 from sidecar.core.value import Value, replace
-from sidecar.core.vocabulary import Abandoned, Override
+from sidecar.core.vocabulary import Abandoned, Override, Reason
 from sidecar.policy.model import Policy
 from sidecar.replay.simulate import Arrival, Simulation
 from tests.replay.worlds import World, policy
@@ -112,7 +112,7 @@ class Beside:
 
 def steady(number: int, **kind) -> World:
     """A world in which nobody reloads: one policy is in force throughout."""
-    world = World(number, CALLS, **kind)
+    world = World(number, CALLS, hedged=False, **kind)
     world.policies, world.reloads = world.policies[:1], []
     return world
 
@@ -172,7 +172,12 @@ def really(beside: Beside, candidate: Policy) -> list:
     engine = Engine(9.5, candidate, revision="r0", source="s", seed=world.seed, emit=facts.append)
     simulation = Simulation(engine, ByMoment(world.answers()))
     heard = [(at, lambda now, active=active: engine.hear_dormancy(now, active)) for at, active in world.powers]
-    for at, happening in (*heard, *orders(world, engine)):
+    probed = [
+        (fact.at, lambda now, f=fact: engine.hear_health(now, f.target, f.outcome, busy=f.busy, seconds=f.seconds))
+        for fact in beside.facts
+        if isinstance(fact, HealthHeard)
+    ]
+    for at, happening in (*heard, *probed, *orders(world, engine)):
         simulation.at(at, happening)
     patience = {fact.call: fact.patience for fact in beside.said if isinstance(fact, CallBegan)}
     simulation.run(
@@ -203,7 +208,7 @@ def _digits(value):
 
 def decided_rightly(number: int) -> tuple[Counter[str], bool]:
     """Results decided before the first undecided call, and whether there was one."""
-    world = World(number, CALLS)
+    world = World(number, CALLS, hedged=False)
     candidate = other(number, world)
     beside = Beside(world, candidate, same=0.0)
     truth, known = really(beside, candidate), beside.known()
@@ -221,7 +226,10 @@ def decided_rightly(number: int) -> tuple[Counter[str], bool]:
             assert told.result is (Result.AGREES if agrees else Result.DIFFERS), number
             found[told.result] += 1
         elif told.call == undecided:
-            fell = any(isinstance(fact, FellBack) and fact.call == undecided for fact in known)
+            fell = any(
+                isinstance(fact, FellBack) and fact.call == undecided and fact.reason is not Reason.AFFINITY
+                for fact in known
+            )
             assert told.result is (Result.NOT_PRIMARY if fell else Result.UNDECIDED), number
             found[told.result] += 1
     assert len(known) <= len(truth)

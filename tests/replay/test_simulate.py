@@ -17,10 +17,14 @@ from sidecar.core.fact import (
     CallEnded,
     DormancyHeard,
     EventHeard,
+    HealthHeard,
+    HedgeDenied,
+    HedgeEnded,
+    LimitMoved,
     Refused,
     Retried,
 )
-from sidecar.core.plan import Call
+from sidecar.core.scene import Call
 from sidecar.core.value import replace
 from sidecar.core.vocabulary import Abandoned, Answered, Attempt, Binding, ErrorKind, Finish, Reason, Woke
 from sidecar.edge.chat.drive import Drive
@@ -122,6 +126,29 @@ def test_twenty_thousand_calls_are_told_the_same_live_and_simulated(capsys):
 
 
 @pytest.mark.uncounted
+def test_twenty_thousand_calls_are_told_the_same_with_everything_on(capsys):
+    """Hedges, limits that move, slow start, health probes, sessions that stay and faults on purpose, with reloads among such policies."""
+    worlds = [(number, World(number, CALLS, complete=True)) for number in range(2000, 2200)]
+    calls, facts, differing = compared(worlds)
+    with capsys.disabled():
+        print(f"\nconformance with everything on: {calls} calls, {facts} facts, {len(differing)} differing traces")
+    assert differing == []
+    assert calls == 20_000
+
+
+def test_in_a_complete_world_everything_that_is_on_does_something():
+    facts = [fact for number in range(2000, 2010) for fact in simulated(World(number, CALLS, complete=True))]
+    kinds = {type(fact) for fact in facts}
+    assert {HedgeEnded, HedgeDenied, LimitMoved, HealthHeard} <= kinds
+    assert {fact.reason for fact in facts if isinstance(fact, Refused)} >= {
+        Reason.AFFINITY,
+        Reason.UNHEALTHY,
+        Reason.OPEN,
+    }
+    assert {fact.why for fact in facts if isinstance(fact, LimitMoved)} >= {"timeout", "slow_start"}
+
+
+@pytest.mark.uncounted
 def test_calls_that_meet_at_the_very_same_moments_are_told_the_same():
     """Ties: arrivals, answers, leaving clients, reloads and power states at whole tenths of a second."""
     calls, _, differing = compared((number, World(number, CALLS, grid=True)) for number in range(1000, 1040))
@@ -135,12 +162,18 @@ def test_the_generated_worlds_have_everything_in_them():
     assert {fact.finish.provider for fact in facts if isinstance(fact, CallEnded)} == {"switch", "madre", "local", None}
     assert {fact.first_reason for fact in facts if isinstance(fact, CallEnded)} >= {
         Reason.OPEN, Reason.FAILURE, Reason.TIMEOUT, Reason.BUDGET, Reason.LIMITED, Reason.DORMANT, Reason.MISCONFIGURED,
+        Reason.AFFINITY,
     }  # fmt: skip
+    assert {fact.won for fact in facts if isinstance(fact, HedgeEnded)} == {"first", "hedge", "none", "left"}
+    assert {fact.why for fact in facts if isinstance(fact, HedgeDenied)} >= {"open", "load", "limited", "budget"}
     events = [fact.event for fact in facts if isinstance(fact, EventHeard)]
     assert {type(event) for event in events} == {Answered, Woke, Abandoned}
     assert {event.outcome.error for event in events if isinstance(event, Answered)} == {None, *ErrorKind}
     assert {fact.why for fact in facts if isinstance(fact, BreakerMoved)} >= {
         "failure_rate", "consecutive", "probe_failed", "recovered", "timer", "window_opened",
+    }  # fmt: skip
+    assert {fact.why for fact in facts if isinstance(fact, LimitMoved)} >= {
+        "room", "timeout", "unmeasured", "slow_start", "policy",
     }  # fmt: skip
     assert max(fact.number for fact in facts if isinstance(fact, AttemptEnded)) >= 5
     assert sum(isinstance(fact, Retried) for fact in facts) > 100

@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from sidecar import cli
-from sidecar.core.fact import AttemptEnded, CallBegan, CallEnded, DormancyHeard, Overridden, PolicyAdopted
+from sidecar.core.fact import AttemptEnded, CallBegan, CallEnded, DormancyHeard, HealthHeard, Overridden, PolicyAdopted
 from sidecar.core.line import SCHEMA, run_id
 from sidecar.policy.load import Loaded, revision_of
 from sidecar.replay.exact import ExactReplay
@@ -153,7 +153,7 @@ def test_facts_are_of_the_kinds_that_figures_are_made_of(tmp_path):
     facts = []
     tell(read(tmp_path, lines), facts.append)
     assert {type(fact) for fact in facts} <= {
-        CallBegan, AttemptEnded, CallEnded, DormancyHeard, Overridden, PolicyAdopted,
+        CallBegan, AttemptEnded, CallEnded, DormancyHeard, HealthHeard, Overridden, PolicyAdopted,
     }  # fmt: skip
 
 
@@ -161,7 +161,7 @@ def test_facts_are_of_the_kinds_that_figures_are_made_of(tmp_path):
 
 
 def test_the_command_says_that_a_run_is_incomplete_and_what_that_costs(tmp_path, capsys):
-    _, lines, seed = world_and_lines(0)
+    _, lines, seed = world_and_lines(3)
     path = write(tmp_path / "journal.jsonl", from_the_middle(lines, seed))
     fidelity = replay([path], [])[0].fidelity
     assert fidelity.incomparable > 1

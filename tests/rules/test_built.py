@@ -15,13 +15,14 @@ import pytest
 from ruamel.yaml import YAML
 
 from sidecar.cli import main
+from sidecar.core.engine import Engine
 from sidecar.edge.outlets.telemetry import Telemetry
 from sidecar.policy.model import Policy
 from sidecar.rules import Clock, Labelling, alerts_of, build, text
 
 ROOT = Path(__file__).parents[2]
 COMMITTED = ROOT / "dashboards" / "rules" / "vx11-sidecar.rules.yaml"
-RECORDED, ALERTING = 54, 21
+RECORDED, ALERTING = 54, 22
 FROM_PROMETHEUS = {"up": {"job", "instance"}}
 
 
@@ -98,7 +99,10 @@ def selectors(node: Any) -> Iterator[Any]:
 def registry() -> dict[str, dict[str, set[str]]]:
     """Every series there is from the start: its labels, and the values they have."""
     found: dict[str, dict[str, set[str]]] = {}
-    for family in Telemetry(lambda: 0.0).registry.collect():
+    telemetry = Telemetry(lambda: 0.0)
+    engine = Engine(0.0, DEFAULT, revision="r", source="s", seed=1, emit=telemetry)
+    telemetry.watch_engine(lambda: engine.gauges(0.0))
+    for family in telemetry.registry.collect():
         for sample in family.samples:
             labels = found.setdefault(sample.name, {"job": set(), "instance": set()})
             for label, value in sample.labels.items():

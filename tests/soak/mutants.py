@@ -10,10 +10,10 @@ from __future__ import annotations
 import importlib
 import inspect
 import itertools
-import sys
 import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import CodeType
 from typing import Any, NamedTuple
 
 from .campaign import TWICE_EVERY, Found, try_world
@@ -63,21 +63,21 @@ MUTANTS = (
     Mutant("the window forgets a tenth early", "core.window:TimeWindow.advance", "index - BUCKETS", "index - BUCKETS + 1"),
     # -- limiter
     Mutant("slot kept by who left the queue", "core.plan:_queue", "limiter.leave(course.now, ticket)", "isinstance(event, Abandoned) or limiter.leave(course.now, ticket)"),
-    Mutant("slot kept when the breaker refuses", "core.plan:_attempt", "machines.limiter.leave(course.now, ticket)\n        if isinstance(permit", "if isinstance(permit"),
+    Mutant("slot kept when the breaker refuses", "core.attempt:begin", "machines.limiter.leave(now, ticket)\n        if isinstance(permit", "if isinstance(permit"),
     Mutant("slot given back twice", "core.limiter:Limiter.leave", "self.in_flight -= 1", "self.in_flight -= 1 + (self.in_flight > 1)"),
     Mutant("one slot too many", "core.limiter:Limiter.enter", "self.in_flight < self._slots", "self.in_flight <= self._slots"),
     Mutant("one place too many in the queue", "core.limiter:Limiter.enter", ">= self._places", "> self._places"),
     Mutant("last come, first served", "core.limiter:Limiter._grant_waiting", "popleft()", "pop()"),
-    Mutant("a reload wakes nobody", "core.limiter:Limiter.adopt", "self._grant_waiting()", "pass"),
-    Mutant("a reload throws the waiting out", "core.limiter:Limiter.adopt", "self._grant_waiting()", "self._queue.clear()"),
+    Mutant("a reload wakes nobody", "core.limiter:Limiter._turn", "self._grant_waiting(now)", "pass"),
+    Mutant("a reload throws the waiting out", "core.limiter:Limiter._turn", "self._grant_waiting(now)", "self._queue.clear()"),
     Mutant("the queue ignores the deadline", "core.plan:_queue", "min(target.limiter.queue_timeout, until - came)", "target.limiter.queue_timeout"),
     # -- retries
-    Mutant("retry not refunded when the client left", "core.plan:_ask", "machines.budget.refund(course.now)\n            return _LEFT", "return _LEFT"),
+    Mutant("retry not refunded when the client left", "core.plan:_ask", "machines.budget.refund(course.now)\n            return LEFT", "return LEFT"),
     Mutant("retry not refunded when refused", "core.plan:_ask", "if retries and course.attempts == sent_before", "if False"),
     Mutant("retry refunded although sent", "core.plan:_ask", "if retries and course.attempts == sent_before", "if retries"),
     Mutant("retries are free", "core.budget:RetryBudget.withdraw", "self._balance = max(self._balance - 1, 0.0)", "pass"),
     Mutant("retries on credit", "core.budget:RetryBudget.withdraw", "1 - _ROUNDING", "0.5"),
-    Mutant("every attempt deposits", "core.plan:_attempt", "if turn == 1:", "if True:"),
+    Mutant("every attempt deposits", "core.attempt:begin", "if turn == 1:", "if True:"),
     Mutant("savings beyond the burst", "core.budget:RetryBudget.deposit", "min(self._balance + self._ratio, self.burst)", "self._balance + self._ratio"),
     Mutant("a reload fills the budget", "core.budget:RetryBudget.adopt", "min(self._balance, policy.burst)", "policy.burst"),
     Mutant("one attempt too many", "core.plan:_retry_delay", "retry >= target.retry.max_attempts", "retry > target.retry.max_attempts"),
@@ -90,19 +90,19 @@ MUTANTS = (
     # -- time
     Mutant("nothing kept back for the next target", "core.deadline:part", "min(reserved, max(deadline - now, 0.0) * MAX_RESERVED)", "0"),
     Mutant("all kept back for the next target", "core.deadline:part", "* MAX_RESERVED", "* 1"),
-    Mutant("an attempt takes the time of the next", "core.plan:_attempt", "bounded(until, course.now", "bounded(course.deadline, course.now"),
+    Mutant("an attempt takes the time of the next", "core.attempt:begin", "bounded(until, now", "bounded(course.deadline, now"),
     Mutant("an attempt takes longer than there is", "core.deadline:bounded", "return left, Binding.DEADLINE", "return left + 0.1, Binding.DEADLINE"),
     Mutant("asked although there is no time", "core.plan:_enter", "left < MIN_ATTEMPT", "left <= 0"),
     Mutant("the wrong constraint is named", "core.deadline:bounded", "own <= left", "own < left / 2"),
-    Mutant("cut off by a small reserve for ever", "core.plan:_judge", "max(seconds, RESERVE_MOST)", "seconds"),
+    Mutant("cut off by a small reserve for ever", "core.attempt:_judge", "max(seconds, RESERVE_MOST)", "seconds"),
     # -- verdicts, reasons, the ladder
-    Mutant("who leaves counts as a failure", "core.plan:_attempt", "_GONE if outcome is None", '(Verdict.FATAL, "") if outcome is None'),
-    Mutant("short patience blames the target", "core.plan:_judge", "if timed_out and cut_short", "if False"),
-    Mutant("the last reason is told for the first", "core.plan:_descend", "course.first_reason or result", "result"),
+    Mutant("who leaves counts as a failure", "core.attempt:_judge", "return _GONE", 'return Judged(Verdict.FATAL, "")'),
+    Mutant("short patience blames the target", "core.attempt:_judge", "if timed_out and cut_short", "if False"),
+    Mutant("the last reason is told for the first", "core.plan:_descend", "course.first_reason is None", "True"),
     Mutant("down the ladder whatever the policy says", "core.plan:_descend", "if not allowed", "if False"),
-    Mutant("the fallback is never asked", "core.plan:_descend", "enumerate(scene.ladder)", "enumerate(scene.ladder[:1])"),
+    Mutant("the fallback is never asked", "core.plan:_descend", "enumerate(ladder)", "enumerate(ladder[:1])"),
     Mutant("a degraded answer passes for a full one", "core.plan:_ask", "course.first_reason if verdict is Verdict.SUCCESS else Reason.WAITING", "course.first_reason"),
-    Mutant("switched off and yet asked", "core.plan:_enter", "rung.name in course.scene.off", "False"),
+    Mutant("switched off and yet asked", "core.probing:shut", "rung.name in scene.off", "False"),
     Mutant("off for ever", "core.engine:Engine.override", "self._off.discard(target)", "pass"),
     Mutant("dormant and yet asked", "core.dormancy:Dormancy.forbids", 'policy.mode == "obey"', "False"),
     Mutant("a dormant target is blamed", "core.dormancy:Dormancy.explains", 'policy.mode != "ignore"', "False"),
@@ -125,10 +125,12 @@ MUTANTS = (
 
 @contextmanager
 def put_in(mutant: Mutant) -> Iterator[None]:
-    """The code with this fault in it, until the block is left."""
+    """The code with this fault in it, until the block is left.
+
+    The function stays and its code is exchanged, so that tables and other modules that hold it have the fault as well.
+    """
     module_name, _, path = mutant.place.partition(":")
     holder: Any = importlib.import_module(f"sidecar.{module_name}")
-    room = vars(holder)
     *outer, name = path.split(".")
     for part in outer:
         holder = getattr(holder, part)
@@ -136,21 +138,21 @@ def put_in(mutant: Mutant) -> Iterator[None]:
     text = textwrap.dedent(inspect.getsource(whole))
     if text.count(mutant.old) != 1:
         raise Outdated(f"{mutant.name}: {mutant.old!r} stands {text.count(mutant.old)} times in {mutant.place}")
-    made: dict[str, Any] = {}
-    exec(compile(text.replace(mutant.old, mutant.new), f"<{mutant.name}>", "exec", ANNOTATIONS), room, made)
-    places = [holder] if outer else _imported(whole, name)
-    for place in places:
-        setattr(place, name, made[name])
+    code = whole.__code__
+    whole.__code__ = _compiled(text.replace(mutant.old, mutant.new), mutant.name, name, code.co_freevars)
     try:
         yield
     finally:
-        for place in places:
-            setattr(place, name, whole)
+        whole.__code__ = code
 
 
-def _imported(function: Any, name: str) -> list[Any]:
-    """Every module that knows this function by its name: a name that was imported is one more."""
-    return [module for module in list(sys.modules.values()) if getattr(module, "__dict__", {}).get(name) is function]
+def _compiled(text: str, what: str, name: str, free: tuple[str, ...]) -> CodeType:
+    """The code of a function; the ``free`` names, as the class that ``super()`` means, come from around it as they did."""
+    around = f"def around({', '.join(free)}):\n{textwrap.indent(text, '    ')}\n    return {name}\n"
+    made: dict[str, Any] = {}
+    exec(compile(around, f"<{what}>", "exec", ANNOTATIONS), made)
+    code: CodeType = made["around"](*free).__code__
+    return code
 
 
 def hunt(mutant: Mutant, seed: int, most: int = MOST_CALLS) -> tuple[Found | None, int]:

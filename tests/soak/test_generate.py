@@ -77,7 +77,7 @@ def test_everything_that_may_happen_does() -> None:
         *(("outcome", name) for name in (None, "ok", "timeout", *FAILURES)),
         ("heeded", False),
         *(("Refused", why) for why in (Reason.OFF, Reason.DORMANT, Reason.TIMEOUT, Reason.OPEN, Reason.LIMITED)),
-        *(("FellBack", reason) for reason in Reason if reason is not Reason.WAITING),
+        *(("FellBack", why) for why in Reason if why not in {Reason.WAITING, Reason.AFFINITY, Reason.UNHEALTHY}),
         *(("denied", why) for why in ("attempts", "effects", "open", "deadline", "budget")),
         *(("by", provider, False) for provider in ("switch", "madre", "local", None)),
         ("by", None, True),

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from sidecar.core.draw import draw
-from sidecar.core.plan import Call
+from sidecar.core.scene import Call
 from sidecar.core.vocabulary import ErrorKind, Outcome
 from sidecar.replay.simulate import Arrival
 from sidecar.replay.world import Behaviour, Synthetic

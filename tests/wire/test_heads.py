@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,7 +19,7 @@ from tests.corpus.judge import cases
 CHAT = ("/operator/api/chat", "/operator/api/v1/chat")
 
 
-def rules(pseudonym: bytes = b"p", **limits: int) -> head.Rules:
+def rules(pseudonym: bytes = b"p", **limits: Any) -> head.Rules:
     return head.rules(Routes(CHAT, ("/debug/*",)), pseudonym=pseudonym, authority=b"gateway:8000", **limits)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import permutations
 from typing import NamedTuple
 
 import pytest
@@ -94,6 +95,65 @@ def test_heads_of_a_shape_are_judged_as_fresh_ones(shapes, most, other_rules):
     heads = Heads(rules(**limits), most)
     assert_judged_as_fresh(heads, [raw for raws in shapes for raw in raws])
     assert_judged_as_fresh(heads, [raw for raws in zip(*shapes, strict=False) for raw in raws])
+
+
+SOURCES = [order for length in (1, 2, 3) for order in permutations(("header", "bearer", "query"), length)]
+BEARING = Lines(
+    (
+        b"POST /operator/api/chat?token=%b HTTP/1.1", b"POST /operator/api/chat?a=%b&token=%b HTTP/1.1", b"POST /a?tok%%65n=%b&token=%b HTTP/1.1",
+        b"POST /operator/api/chat?token=%b&token=%b HTTP/1.1", b"POST /operator/api/chat?%b=1 HTTP/1.1", b"POST /operator/api/chat HTTP/1.1",
+        b"POST /operator/api/chat/?token=1 HTTP/1.1",
+    ),
+    (HOST,),
+    (b"X-A:%b", b"X-Request-Id: %b", b"Cookie: token=%b"),
+    (b"Authorization: Bearer %b", b"authorization: BEARER  %b", b"Authorization: Basic %b", b"X-VX11-Token: %b", b"x-vx11-token:%b", b"Proxy-Authorization: Bearer %b"),
+    (b"Authorization: Bearer 1", b"X-VX11-Token: 1", b"X-VX11-Token:", b"Authorization: Bearer", b"Referer: http://h/?token=1", b"Content-Length: 12"),
+)  # fmt: skip
+
+
+@settings(max_examples=300)
+@given(
+    st.lists(alike(BEARING), min_size=1, max_size=3),
+    st.integers(1, 4),
+    st.sampled_from(SOURCES),
+    st.sampled_from([b"x-vx11-token", b"authorization"]),
+)
+def test_a_token_is_never_another_heads(shapes, most, sources, name):
+    """Wherever it is looked for, and whatever was remembered before."""
+    heads = Heads(rules(sources=sources, token=name), most)
+    assert_judged_as_fresh(heads, [raw for raws in shapes for raw in raws])
+    assert_judged_as_fresh(heads, [raw for raws in zip(*shapes, strict=False) for raw in raws])
+
+
+@pytest.mark.parametrize("sources", SOURCES)
+@pytest.mark.parametrize("name", [b"X-Request-Id: %d", b"Cookie: %d"])
+def test_a_warm_memory_lets_nobody_in_who_brings_no_token(sources, name, judged):
+    """As many as would be needed for a shape came with a right token; then come its likes without one, or with another."""
+
+    def asks(target: bytes, *lines: bytes) -> bytes:
+        return b"\r\n".join((b"POST %b HTTP/1.1" % target, HOST, *lines, b"", b""))
+
+    chat = b"/operator/api/chat"
+    shown = {
+        "header": lambda token, n: asks(chat + b"?n=%d" % n, name % n, b"X-VX11-Token: " + token),
+        "bearer": lambda token, n: asks(chat + b"?n=%d" % n, name % n, b"Authorization: Bearer " + token),
+        "query": lambda token, n: asks(chat + b"?n=%d&token=%b" % (n, token), name % n),
+    }
+    heads = Heads(rules(sources=sources))
+    for way, bearing in shown.items():
+        for n in range(6):
+            assert heads.request(bearing(b"right", n)).tokens == ((b"right",) if way in sources else ())
+        for token in (b"wrong", b"righ", b"rightt", b""):
+            tokens = heads.request(bearing(token, 7)).tokens
+            assert tokens in ((token,), ()) if way in sources and token else tokens in ((), (b"",))
+        for bare in (asks(chat, name % 8), asks(chat + b"?n=8", name % 8), asks(chat + b"?", name % 8)):
+            assert heads.request(bare).tokens == ()
+    judged.clear()
+    for n in range(9, 12):  # one and the same token in the query is worth remembering, its likes are not
+        assert heads.request(asks(chat + b"?token=right", name % n)).tokens == (
+            (b"right",) if "query" in sources else ()
+        )
+    assert len(judged) == (2 if "query" in sources else 0)
 
 
 @pytest.fixture

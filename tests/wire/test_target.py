@@ -32,6 +32,36 @@ def test_known_spellings(case: dict[str, str]):
     assert route(case["target"].encode()) in expected
 
 
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case["target"])
+def test_where_commands_are_told_apart_nothing_else_is_another_route(case: dict[str, str]):
+    aim = target.read(b"POST", case["target"].encode())
+    if isinstance(aim, Target):
+        before, after = ROUTES.route(aim.path), Routes(CHAT, ("/debug/*", "/exact"), told_apart=True).route(aim.path)
+        assert after == before or (before, after) == ("commands", "command")
+
+
+@pytest.mark.parametrize(
+    ("raw", "kind"),
+    [
+        (b"/operator/api/chat/commands", "command"),
+        (b"/operator/api/v1/chat/commands", "command"),
+        (b"/operator/api/ch%61t/commands", "command"),
+        (b"/operator/api/v1/chat%2fcommands", "command"),
+        (b"/operator/api/chat/commands/", "commands"),  # as the gateway routes, these are others: a token, and through
+        (b"/operator/api/chat//commands", "commands"),
+        (b"/OPERATOR/api/chat/commands", "commands"),
+        (b"/operator/api/v1/chat/Commands", "commands"),
+        (b"/operator/api/ch%2561t/commands", "commands"),
+        (b"/operator/api/chat/commands%0a", "reject"),
+        (b"/operator/api/chat", "chat"),
+        (b"/operator/api/chat/command", "other"),
+    ],
+)
+def test_a_command_is_what_the_gateway_routes_there(raw: bytes, kind: str):
+    assert Routes(CHAT, told_apart=True).route(raw) == kind
+    assert Routes((), told_apart=True).route(raw) in ("other", "reject")
+
+
 @pytest.mark.parametrize(
     ("raw", "kind"),
     [

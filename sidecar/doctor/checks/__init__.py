@@ -60,6 +60,7 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
         "running.policy": Check(running.stated(running.revision)),
         "running.addresses": Check(running.stated(running.addresses)),
         "running.overrides": Check(running.stated(running.overrides)),
+        "running.chaos": Check(running.stated(running.chaos)),
         "running.degraded": Check(running.stated(running.degraded)),
         "prometheus": Check(monitoring.prometheus),
         "clock": Check(machine.clock),

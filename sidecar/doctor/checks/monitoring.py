@@ -18,7 +18,7 @@ async def prometheus(exam: Examination) -> Result:
     url, admin = exam.wanted.prometheus, exam.settings.admin
     how = f"scrape_configs: [{{job_name: {JOB}, static_configs: [{{targets: ['{reached(admin)}']}}]}}]"
     if url is None:
-        only = "" if exam.settings.admin_token is not None else ", from this machine alone (--admin is on loopback)"
+        only = "" if exam.settings.exposed else ", from this machine alone (--admin is on loopback)"
         return skipped(f"not asked for (--prometheus URL); {admin} can be scraped{only}: {how}")
     heard = await exam.client.ask(f"{url.rstrip('/')}/api/v1/query?query={quote(QUERY)}")
     service = Service("Prometheus", url.rstrip("/"), None, "--prometheus")

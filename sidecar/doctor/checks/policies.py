@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 from sidecar.doctor.examination import Examination
 from sidecar.doctor.host import mounts
 from sidecar.doctor.result import Result, fail, ok, skipped, warn
 from sidecar.edge.environment import secret_files
-from sidecar.policy.lint import Finding, lint, silence
+from sidecar.policy.lint import Finding, Observed, lint, silence
 from sidecar.policy.lint.patience import UI_PATIENCE
 from sidecar.policy.units import duration_text
 
@@ -53,7 +54,7 @@ async def policy(exam: Examination) -> Result:
 def _findings(exam: Examination) -> tuple[Finding, ...]:
     loaded = exam.setup.loaded
     texts = {str(file): file.read_text(encoding="utf-8-sig") for file in loaded.files}
-    return silence(lint(loaded), texts)
+    return silence(lint(loaded, Observed(moment=time.time())), texts)
 
 
 async def deadline(exam: Examination) -> Result:

@@ -99,7 +99,7 @@ async def _ourselves(exam: Examination) -> set[str]:
 async def exposed(exam: Examination) -> Result:
     """The admin port and its token."""
     settings, token = exam.settings, exam.setup.said.admin_token
-    outside = settings.admin_token is not None
+    outside = settings.exposed
     where = f"admin port {settings.admin}, {'reachable from other machines' if outside else 'on loopback only'}"
     if token:
         return ok(f"{where}; {ADMIN_TOKEN} is set")

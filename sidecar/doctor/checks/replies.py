@@ -1,7 +1,8 @@
-"""One validated chat as a client sees it: eight fields of the right kind, the correlation id, and the same call found again."""
+"""One validated chat as a client sees it: the fields of its shape, the correlation id, and the same call found again."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 
 from sidecar.doctor.asking import UNREACHED, Heard
@@ -32,6 +33,9 @@ FIELDS: Mapping[str, Callable[[object], bool]] = {
     "degraded": lambda value: isinstance(value, bool),
 }
 """The eight fields of VX11's published end-to-end tests, and what each may be."""
+STUB = dict.fromkeys(("correlation_id", "session_id", "response", "model", "timestamp"), _text)
+"""The fields within ``data`` under ``reply.shape: stub``."""
+_DETAILS = re.compile(r'details="([a-z_]+)"')
 
 
 async def sidecar(exam: Examination) -> Result:
@@ -43,7 +47,7 @@ async def sidecar(exam: Examination) -> Result:
         return skipped(f"no sidecar runs at {exam.settings.listen}")
     service = Service("the sidecar", f"http://{exam.settings.listen}", token, "--listen")
     heard = await _through(exam)
-    found = _unusable(exam, service, heard) or _misfits(exam, service, heard)
+    found = _unusable(exam, service, heard) or _misfits(exam, service, heard, exam.policy.reply.shape)
     return found or _said(exam, heard)
 
 
@@ -54,16 +58,16 @@ async def _through(exam: Examination) -> Heard:
         if await exam.running():
             await exam.told("state")  # before: what it says of the last chat shall not be about ours
         token, path = next(iter(sorted(exam.setup.said.accepted)), None), exam.chat_path()
-        url = f"http://{reached(exam.settings.listen)}{path}"
+        url, shown = exam.shown(f"http://{reached(exam.settings.listen)}{path}", token)
         async with exam.turn:
-            return await _chat(exam, url, token, exam.policy.auth.header, exam.policy.deadline.client + SLACK)
+            return await _chat(exam, url, shown, exam.policy.deadline.client + SLACK)
 
     return await exam.once("chat through", ask)
 
 
-async def _chat(exam: Examination, url: str, token: str | None, header: str, patience: float) -> Heard:
+async def _chat(exam: Examination, url: str, shown: Mapping[str, str], patience: float) -> Heard:
     body = {"message": MESSAGE, "session_id": exam.correlation_id, "correlation_id": exam.correlation_id}
-    fields = {"X-Correlation-Id": exam.correlation_id, **({header: token} if token else {})}
+    fields = {"X-Correlation-Id": exam.correlation_id, **shown}
     return await exam.client.ask(url, fields, method="POST", body=body, patience=patience)
 
 
@@ -95,11 +99,11 @@ def _unusable(exam: Examination, service: Service, heard: Heard) -> Result | Non
     return None
 
 
-def _misfits(exam: Examination, service: Service, heard: Heard) -> Result | None:
+def _misfits(exam: Examination, service: Service, heard: Heard, shape: str = "reference") -> Result | None:
     """A reply that does not fit the schema."""
-    body = heard.object
-    missing = [name for name in FIELDS if name not in body]
-    wrong = [name for name, right in FIELDS.items() if name in body and not right(body[name])]
+    body, fields = (mapping(heard.object.get("data")), STUB) if shape == "stub" else (heard.object, FIELDS)
+    missing = [name for name in fields if name not in body]
+    wrong = [name for name, right in fields.items() if name in body and not right(body[name])]
     if missing or wrong:
         parts = [f"no {', '.join(missing)}"] if missing else []
         parts += [f"not as it must be: {', '.join(wrong)}"] if wrong else []
@@ -119,14 +123,18 @@ def _misfits(exam: Examination, service: Service, heard: Heard) -> Result | None
 
 
 def _said(exam: Examination, heard: Heard) -> Result:
-    body = heard.object
+    body, stub = heard.object, exam.policy.reply.shape == "stub"
+    by, fields = (
+        (body["data"]["model"], "the five fields of the stub") if stub else (body["provider"], "its eight fields")
+    )
     seen = (
-        f"the sidecar answers a chat in {took(heard.seconds)} by {exam.quote(body['provider'])}, with its eight fields and the "
+        f"the sidecar answers a chat in {took(heard.seconds)} by {exam.quote(by)}, with {fields} and the "
         f"correlation id {exam.correlation_id}"
     )
-    if not body["degraded"]:
+    if not body.get("degraded"):
         return ok(seen)
-    reason = body.get("reason")
+    told = _DETAILS.search(heard.fields.get("Proxy-Status", ""))  # where the shape has no room for it
+    reason = body.get("reason") or (told[1] if told else None)
     cause, remedy = degraded(exam.primary(), reason)
     return warn(f"{seen}; degraded: {exam.quote(reason)}", cause, remedy)
 
@@ -171,7 +179,8 @@ async def operator(exam: Examination) -> Result:
         return skipped("cannot be reached (see operator.health)")
     async with exam.turn:
         url = service.url + OPERATOR_PATH
-        heard = await _chat(exam, url, service.token, "X-VX11-Token", OPERATOR_PATIENCE)
+        shown = {"X-VX11-Token": service.token} if service.token else {}
+        heard = await _chat(exam, url, shown, OPERATOR_PATIENCE)
     result = _unusable(exam, service, heard) or _misfits(exam, service, heard)
     if result is not None:
         note = "clients of the sidecar do not meet it: it asks switch and madre itself"

@@ -129,6 +129,26 @@ def overrides(exam: Examination, state: State) -> Result:
     )
 
 
+def chaos(exam: Examination, state: State) -> Result:
+    """Whether attempts are broken on purpose, or could be."""
+    told = mapping(state.get("chaos"))
+    rules = [mapping(each) for each in told.get("rules") or () if not mapping(each).get("expired")]
+    names = ", ".join(exam.quote(rule.get("name")) for rule in rules)
+    if told.get("active"):
+        return warn(
+            f"chaos is on: attempts on targets are broken on purpose ({names}), allowed by {exam.quote(told.get('allowed_by'))}",
+            "it was started with --allow-chaos, or an operator ordered it: chats are degraded that need not be",
+            "POST /chaos/stop ends it now; take --allow-chaos out of the start command",
+        )
+    if rules:
+        return warn(
+            f"nothing is broken on purpose, and the policy in force has chaos rules that have not expired: {names}",
+            "whoever has the admin token can switch them on",
+            "delete the rules once the experiment is over",
+        )
+    return ok("nothing is broken on purpose, and no rule of the policy could")
+
+
 def degraded(exam: Examination, state: State) -> Result:
     """How the last chat was answered; where the gateway answers, how it did."""
     if mapping(state.get("policy")).get("mode") == "shadow":

@@ -144,8 +144,7 @@ async def sidecar(exam: Examination) -> Result:
     door = await exam.data_door()
     if not is_sidecar(door):
         return skipped(f"no sidecar runs at {settings.listen}")
-    url = f"http://{reached(settings.listen)}{path}"
-    heard = await exam.client.ask(url, {exam.policy.auth.header: token}, method="POST")
+    heard = await exam.client.ask(*exam.shown(f"http://{reached(settings.listen)}{path}", token), method="POST")
     service = Service("the sidecar", f"http://{settings.listen}", token, "--listen")
     if heard.trouble is not None:
         return no_answer(service, heard)

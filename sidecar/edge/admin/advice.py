@@ -40,6 +40,11 @@ ADVICE: Mapping[Reason, Advice] = {
         "It is off on purpose: madre's power state says so. This is no fault.",
         "Open a power window if it should answer, or use a ladder without it (policies/solo_madre.yaml).",
     ),
+    Reason.UNHEALTHY: Advice(
+        "Its health probes fail, so chats are not sent there: nobody answers them, or with a 5xx. A target that is merely busy is not one.",
+        "Mend the target; after enough good probes in a row it is asked again. If it does answer chats, write health.mode: off, or an "
+        "override forced_closed for now.",
+    ),
     Reason.OFF: Advice(
         "An operator switched it off with an override.",
         "Look at the override for who, why and how long. It ends by itself; POST /overrides/release ends it now.",
@@ -55,6 +60,10 @@ ADVICE: Mapping[Reason, Advice] = {
     Reason.WAITING: Advice(
         "It answered, but it waits for somebody to confirm what it plans.",
         "Confirm or reject the plan where it was asked for.",
+    ),
+    Reason.AFFINITY: Advice(
+        "Its session fell back a moment ago and stays with who answered then, so that a conversation does not change its voice.",
+        "Nothing to do: it comes back when affinity.stick is over. Look at why the session fell back.",
     ),
 }
 

@@ -15,8 +15,8 @@ from aiohttp import web
 
 from sidecar import __version__
 from sidecar.core.vocabulary import Override
-from sidecar.edge.admin import static
-from sidecar.edge.admin.control import Form, HoldForm, LevelForm, ReleaseForm
+from sidecar.edge.admin import forward_auth, static
+from sidecar.edge.admin.control import ChaosForm, Form, HoldForm, LevelForm, ReleaseForm
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Json = dict[str, Any]
@@ -44,6 +44,8 @@ def _ref(name: str) -> Json:
 _HELD = _object(target=_TEXT, kind={"enum": list(Override)}, author=_TEXT, reason=_TEXT, seconds_left=_NUMBER)
 _HELDS: Json = {"type": "array", "items": _ref("Held")}
 
+_CHAOS: Json = {"anyOf": [{"type": "null"}, _object(active={"type": "boolean"}, rules=_OBJECTS)]}
+
 # Path, what it tells, and what of the answer may be relied on.
 READ: tuple[tuple[str, str, Json], ...] = (
     (
@@ -62,6 +64,8 @@ READ: tuple[tuple[str, str, Json], ...] = (
 ORDERS: tuple[tuple[str, str, type[Form], Json], ...] = (
     ("/overrides", "Put an override in force for a while", HoldForm, _object(overrides=_HELDS)),
     ("/overrides/release", "End an override", ReleaseForm, _object(overrides=_HELDS)),
+    ("/chaos", "Let the policy's chaos rules break attempts for a while", ChaosForm, _object(chaos=_CHAOS)),
+    ("/chaos/stop", "Break nothing on purpose any more", Form, _object(chaos=_CHAOS)),
     ("/log-level", "Log from this level on, until the next restart", LevelForm, _object(level=_TEXT)),
     ("/reload", "Read the policy and the token files again, now", Form, _object(revision=_TEXT, problems=_TEXTS)),
 )  # fmt: skip
@@ -73,7 +77,7 @@ def document() -> Json:
     return {
         "openapi": "3.1.0",
         "info": {"title": "vx11-sidecar admin port", "version": __version__},
-        "paths": {**_probes(), **_told(), **_page(), **_orders()},
+        "paths": {**_probes(), **_asked(), **_told(), **_page(), **_orders()},
         "components": {
             "securitySchemes": {"adminToken": TOKEN},
             "schemas": {"Error": _object(detail=_TEXT), "Held": _HELD, **forms},
@@ -122,8 +126,26 @@ def _probes() -> Json:
     }
 
 
+def _asked() -> Json:
+    """Forward auth: any method, and under it any path, which is that of the request in question."""
+    question: Json = {
+        "summary": "May this request pass? For other proxies; the token is where the policy's auth has it",
+        "responses": {
+            "200": {"description": "It may"},
+            **_errors(_401="It has no token", _403="Its token is wrong"),
+        },
+    }
+    methods = {method.lower(): question for method in forward_auth.METHODS if method != "HEAD"}
+    which = {"name": "target", "in": "path", "required": True, "schema": _TEXT}
+    return {forward_auth.PATH: methods, forward_auth.PATH + "/{target}": {**methods, "parameters": [which]}}
+
+
 def _told() -> Json:
-    refused = _errors(_401="Off loopback: no admin token", _403="Host or admin token does not pass")
+    refused = _errors(
+        _401="Off loopback: no admin token",
+        _403="Host or admin token does not pass",
+        _503="Of several workers none answered",
+    )
     found: Json = {
         path: {"get": _guarded(summary, {"200": _answer("It is told", schema), **refused})}
         for path, summary, schema in READ
@@ -155,6 +177,7 @@ def _orders() -> Json:
         _401="No admin token",
         _403="Host or admin token does not pass, or none is configured",
         _413="Larger than an order is",
+        _502="Of several workers some did not answer: give the order again",
     )
     return {
         path: {

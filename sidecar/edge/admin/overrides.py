@@ -12,10 +12,10 @@ from typing import NamedTuple
 
 from sidecar.core.engine import Engine
 from sidecar.core.vocabulary import Override
+from sidecar.edge.order import LONGEST_TEXT, check_order
 from sidecar.edge.outlets.log import Log
 
-LONGEST_TTL = 24 * 3600.0
-LONGEST_TEXT = 200
+LONGEST_HOURS = 24
 EXPIRY_LOOK = 0.5  # seconds: how late an override may end
 
 
@@ -45,13 +45,7 @@ class Overrides:
             raise ValueError(f"target: there is no {target[:LONGEST_TEXT]!r}, there are {known}")
         if kind not in set(Override):
             raise ValueError(f"kind: {kind[:LONGEST_TEXT]!r} is none of {', '.join(Override)}")
-        if not 0 < ttl <= LONGEST_TTL:
-            raise ValueError("ttl: more than 0 and at most 24h")
-        for name, text in (("author", author), ("reason", reason)):
-            if not text.strip() or len(text) > LONGEST_TEXT or not text.isprintable():
-                raise ValueError(
-                    f"{name}: who comes on call next wants to read it: 1 to {LONGEST_TEXT} printable characters"
-                )
+        check_order(author, reason, ttl, most=LONGEST_HOURS)
         override = Override(kind)
         held = Held(target, override, author, reason, self._now() + ttl)
         self._held[target] = held

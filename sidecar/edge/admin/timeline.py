@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sidecar.core.fact import AttemptEnded, AttemptStarted, CallEnded, ChatServed, Fact, Refused, Retried
-from sidecar.core.vocabulary import Outcome
+from sidecar.core.attempt import LOST_RACE
+from sidecar.core.fact import AttemptEnded, AttemptStarted, CallEnded, ChatServed, Fact, FaultInjected, Refused, Retried
 
 
 def summary(served: ChatServed, facts: Sequence[Fact], now: float) -> dict[str, Any]:
@@ -33,6 +33,7 @@ def summary(served: ChatServed, facts: Sequence[Fact], now: float) -> dict[str, 
 def _attempts(facts: Iterable[Fact], began: float) -> Iterable[dict[str, Any]]:
     """In the order in which they began; one that has no end here (the client left) has neither seconds nor result."""
     ends = {fact.number: fact for fact in facts if isinstance(fact, AttemptEnded)}
+    broken = {fact.number: fact.rule for fact in facts if isinstance(fact, FaultInjected)}
     for fact in facts:
         if isinstance(fact, AttemptStarted):
             end = ends.get(fact.number)
@@ -42,7 +43,8 @@ def _attempts(facts: Iterable[Fact], began: float) -> Iterable[dict[str, Any]]:
                 seconds=round(end.seconds, 4) if end else None,
                 timeout=round(fact.timeout, 4),
                 verdict=end.verdict if end else None,
-                result=_result(end.outcome) if end else None,
+                result=_result(end) if end else None,
+                broken_by=broken.get(fact.number),
             )
 
 
@@ -50,8 +52,9 @@ def _told(fact: AttemptStarted | Refused | Retried, began: float, **more: object
     return {"target": fact.target, "after_seconds": round(fact.at - began, 4), **more}
 
 
-def _result(outcome: Outcome | None) -> str:
-    """In few words: an error kind, or the status of the answer."""
+def _result(end: AttemptEnded) -> str:
+    """In few words: an error kind, the status of the answer, or why there is none."""
+    outcome = end.outcome
     if outcome is None:
-        return "client left"
+        return LOST_RACE if end.rule == LOST_RACE else "client left"
     return outcome.error.value if outcome.error else f"HTTP {outcome.status}"

@@ -8,7 +8,7 @@ they would have come to.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from math import ceil, log
 
 from sidecar.core.fact import ChatServed
@@ -85,6 +85,21 @@ class Trend(Sink):
                 "p95_seconds": _quantile(total, 0.95),
             },
         }
+
+    def steps(self) -> list[tuple[int, int, dict[str, int]]]:
+        """What was counted, so that it can be added to what another process counted by the same clock."""
+        return [
+            (step.index, step.degraded, {str(bin_): many for bin_, many in step.bins.items()}) for step in self._steps
+        ]
+
+    def add(self, steps: Iterable[tuple[int, int, Mapping[str, int]]]) -> None:
+        """Add the ``steps`` of another one, as JSON has them."""
+        known = {step.index: step for step in self._steps}
+        for index, degraded, bins in steps:
+            step = known.setdefault(index, _Step(index))
+            step.bins.update({int(bin_): many for bin_, many in bins.items()})
+            step.degraded += degraded
+        self._steps = deque(known[index] for index in sorted(known))
 
     def _step(self, at: float) -> _Step:
         index = int(at // STEP)

@@ -1,4 +1,4 @@
-"""The intercepted route, from an authenticated request to its answer: validate, guard, plan, drive, reply.
+"""The intercepted route, from an authenticated request to its answer: judge, plan, drive, reply.
 
 The door has matched the path, judged the token and bounded the body before a chat gets here. Token and size are judged once more,
 because a door that failed must not be a door that is open. Each chat is a task, so that it ends when its client leaves.
@@ -11,17 +11,21 @@ import itertools
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from hashlib import blake2b
 
-from sidecar.core.fact import ChatRejected, ChatServed
-from sidecar.core.plan import Call, Scene
+from sidecar.core.fact import ChatServed
+from sidecar.core.idempotency import Held
+from sidecar.core.scene import Call, Scene
 from sidecar.core.value import Value
 from sidecar.core.vocabulary import Attempt, Finish, Reason
-from sidecar.edge.chat import reply
+from sidecar.edge.chat import key, reply
+from sidecar.edge.chat.admission import Admitted
 from sidecar.edge.chat.contract import Question
 from sidecar.edge.chat.drive import Drive
 from sidecar.edge.chat.incoming import Incoming, Said
+from sidecar.edge.chat.injection import Injection
+from sidecar.edge.chat.judging import Asking, Judging, ending
 from sidecar.edge.chat.kitchen import Kitchen
 from sidecar.edge.chat.reply import Caller, Reply
-from sidecar.edge.chat.request import Chat, Invalid, correlation_id, new_id, patience, read_chat
+from sidecar.edge.chat.request import Chat, correlation_id, new_id, patience
 from sidecar.edge.chat.upstream import Asked
 from sidecar.edge.snapshot import Snapshot
 from sidecar.policy.model import Policy
@@ -29,22 +33,6 @@ from sidecar.wire import trace
 from sidecar.wire.inventory import usage
 
 LOCAL_MODEL = "local"
-CLIENT_CLOSED = 499  # nginx's code for a client that left; no answer ever carries it
-
-
-class Admitted(Value):
-    """A chat that passed token, validation and guards."""
-
-    chat: Chat
-    caller: Caller
-    session_id: str
-
-
-class Rejected(Value):
-    """A request that did not; ``reason`` is a closed word."""
-
-    answer: Reply
-    reason: str
 
 
 class _Served(Value):
@@ -68,6 +56,15 @@ class Answering:
         self._loop = asyncio.get_running_loop()
         self._running: set[asyncio.Task[None]] = set()
         self._numbers: Iterator[int] = itertools.count(1)
+        self._judging = Judging(kitchen)
+
+    def adopt(self) -> None:
+        """Take over what the snapshot in force says; whoever is being answered goes on as it began."""
+        self._judging.adopt()
+
+    def keys(self) -> Held | None:
+        """How many keys and answers are remembered; None where the policy has that off."""
+        return self._judging.keys()
 
     def begin(self, asked: Incoming, done: Done) -> asyncio.Task[None]:
         """Answer one chat; ``done`` gets the answer, unless the task is cancelled first, as it is to be when the client leaves."""
@@ -92,12 +89,17 @@ class Answering:
         said = asked.said(snapshot.policy.deadline.header)
         caller = Caller(correlation_id(said.correlation_id, None) or new_id(), said.origin)
         try:
-            admitted = self._judge(asked, said, snapshot, caller, began)
-            if isinstance(admitted, Admitted):
-                caller = admitted.caller
+            judging, asking = self._judging, Asking(asked, said, snapshot, began)
+            admitted = judging.judge(asking, caller)
+            if judging.store is not None and isinstance(admitted, Admitted):
+                admitted = await judging.judge_together(judging.store, asking, admitted)
+            caller = admitted.caller
+            if not isinstance(admitted, Admitted):
+                answer = admitted.answer
+            elif admitted.key is None:
                 answer = await self._serve(asked, said, admitted, began)
             else:
-                answer = admitted.answer
+                answer = await self._serve_once(asked, said, admitted, began, admitted.key)
         except Exception as error:  # noqa: BLE001 - the last line before the client
             # Without the error's text or trace, which may quote the chat.
             self._kitchen.log.error("chat_crashed", error=type(error).__name__)  # noqa: TRY400
@@ -106,53 +108,6 @@ class Answering:
         fields.update(answer.fields)
         return Reply(answer.status, answer.body, fields)
 
-    # -- who and what may pass ------------------------------------------------------------------------------------
-
-    def _judge(
-        self, asked: Incoming, said: Said, snapshot: Snapshot, caller: Caller, began: float
-    ) -> Admitted | Rejected:
-        """``_admit``, and the fact about everybody who is not admitted."""
-        try:
-            admitted = self._admit(asked, said, snapshot, caller)
-        except Exception:
-            self._reject(asked, "failed", 500, began)
-            raise
-        if isinstance(admitted, Rejected):
-            self._reject(asked, admitted.reason, admitted.answer.status, began)
-        return admitted
-
-    def _admit(self, asked: Incoming, said: Said, snapshot: Snapshot, caller: Caller) -> Admitted | Rejected:
-        policy = snapshot.policy
-        judged = snapshot.tokens.judge(asked.request.tokens)
-        if judged is not None:
-            word: reply.Rejection = "auth_required" if judged == "missing" else "forbidden"
-            return Rejected(reply.rejection(word, caller, policy), word)
-        if len(asked.body) > policy.guards.max_body:
-            return Rejected(reply.rejection("too_large", caller, policy), "too_large")
-        chat = read_chat(asked.body, said.content_type)
-        if isinstance(chat, Invalid):
-            return Rejected(reply.invalid(caller, chat.status, chat.detail), "invalid")
-        if chat.correlation_id is not None:
-            sent = correlation_id(said.correlation_id, chat.correlation_id)
-            caller = Caller(sent or caller.correlation_id, caller.origin)
-        return self._guard(asked.peer, policy, Admitted(chat, caller, chat.session_id or new_id()))
-
-    def _guard(self, peer: str, policy: Policy, asked: Admitted) -> Admitted | Rejected:
-        guards, length = policy.guards, len(asked.chat.message)
-        if length > guards.max_message_chars:
-            limit = guards.max_message_chars
-            return Rejected(reply.message_too_long(asked.caller, limit, length, asked.session_id), "message_too_long")
-        anonymous = not asked.chat.session_id
-        who = f"peer {peer}" if anonymous else f"session {asked.chat.session_id}"
-        key = blake2b(who.encode(), digest_size=16).digest()
-        retry_after = self._kitchen.engine.admit(self._kitchen.now(), key, anonymous=anonymous)
-        if retry_after is None:
-            return asked
-        rate = str(guards.anonymous_rate_limit if anonymous else guards.rate_limit)
-        return Rejected(reply.rate_limited(asked.caller, rate, retry_after, asked.session_id), "rate_limited")
-
-    # -- the answer -----------------------------------------------------------------------------------------------
-
     async def _serve(self, incoming: Incoming, said: Said, asked: Admitted, began: float) -> Reply:
         kitchen = self._kitchen
         snapshot = kitchen.in_force.current
@@ -160,12 +115,13 @@ class Answering:
         waits = patience(said.patience, policy.deadline.client, policy.deadline.margin)
         # A client's patience does not wait for its own slow body.
         waits = max(waits - (kitchen.now() - incoming.came), 0.0)
-        call = Call(next(self._numbers), waits, asked.caller.correlation_id)
+        # The plan keeps the policy the engine has now; the same scene tells how its targets are asked.
+        scene = kitchen.engine.scene
+        session = _session(asked.chat, scene) if scene.affinity is not None else ""
+        call = Call(next(self._numbers), waits, asked.caller.correlation_id, session)
         came = trace.read(said.parents, said.states) if said.parents else None
         context = kitchen.tracing.begin(call.number, came)
         served = _Served(call, context, incoming, began)
-        # The plan keeps the policy the engine has now; the same scene tells how its targets are asked.
-        scene = kitchen.engine.scene
         drive = Drive(
             kitchen.engine.begin(kitchen.now(), call), self._asker(scene, snapshot, asked, served), kitchen.now
         )
@@ -175,12 +131,24 @@ class Answering:
             answered, timing = _answered(finish, drive.answers, policy, said.language), _timing(drive, seconds)
             if answered is None:
                 answer = reply.unavailable(asked.caller, finish.reason or Reason.FAILURE, timing)
+            elif (shape := policy.reply.shape) == "stub":
+                answer = reply.stub_answer(asked.caller, asked.session_id, answered, kitchen.clock(), timing)
             else:
-                answer = reply.chat_answer(asked.caller, asked.session_id, answered, seconds, timing)
+                eight = shape == "reference"
+                answer = reply.chat_answer(asked.caller, asked.session_id, answered, seconds, timing, eight=eight)
         except BaseException as error:
-            self._note(served, *_ending(error), drive)
+            self._note(served, *ending(error), drive)
             raise
         self._note(served, _outcome(finish), answer.status, drive)
+        return answer
+
+    async def _serve_once(self, incoming: Incoming, said: Said, asked: Admitted, began: float, own: key.Key) -> Reply:
+        """``_serve`` for a chat with a key that is free: it is under way until there is an answer or none."""
+        deadline, keyed = self._kitchen.in_force.current.policy.deadline, self._judging.keyed
+        assert keyed is not None  # noqa: S101 - it has just said that the key is free
+        with keyed.hold(own, patience(said.patience, deadline.client, deadline.margin), asked.claim) as held:
+            answer = await self._serve(incoming, said, asked, began)
+            held.keep(answer, asked.caller.correlation_id)
         return answer
 
     def _asker(
@@ -189,22 +157,28 @@ class Answering:
         metadata = asked.chat.metadata or {}
         if metadata:
             allowed = scene.policy.guards.metadata_allow
-            metadata = {key: value for key, value in metadata.items() if key in allowed}
+            metadata = {name: value for name, value in metadata.items() if name in allowed}
         came = served.context.fields if served.context else {}
         question = Question(asked.chat.message, asked.session_id, asked.caller.correlation_id, metadata, came)
+        keys: key.Outgoing | None = None
 
         def ask(step: Attempt) -> Awaitable[Asked]:
+            nonlocal keys
             rung = next(rung for rung in scene.ladder if rung.name == step.target)
             destination = snapshot.destinations[step.target]
             own = self._kitchen.tracing.outgoing(served.call.number, step.number)
             put = question if own is None else question._replace(trace=own)
+            if destination.dedup:
+                keys = keys or key.outgoing(served.asked, snapshot, question)
+                own_key = keys.key(served.call.number, step.target, self._kitchen.now(), self._kitchen.emit)
+                put = put._replace(key=own_key)
             return self._kitchen.upstream.ask(step, rung.target, rung.classify, destination, put)
 
-        return ask
-
-    def _reject(self, asked: Incoming, reason: str, status: int, began: float) -> None:
-        ended = self._kitchen.now()
-        self._kitchen.emit(ChatRejected(ended, status, reason, ended - began, *usage(asked.request)))
+        kitchen = self._kitchen
+        if not kitchen.chaos.live:
+            return ask
+        request = served.asked.request
+        return Injection(ask, kitchen.chaos, scene.seed, served.call.number, request, kitchen.now, kitchen.emit)
 
     def _note(self, served: _Served, outcome: str, status: int, drive: Drive) -> None:
         call, context, ended = served.call, served.context, self._kitchen.now()
@@ -216,9 +190,11 @@ class Answering:
         self._kitchen.emit(ChatServed(ended, *who, outcome, status, seconds, overhead, *used, *traced))
 
 
-def _ending(error: BaseException) -> tuple[str, int]:
-    """How a request ended that got no answer from its plan: in the words of facts, with the status they have."""
-    return ("client_gone", CLIENT_CLOSED) if isinstance(error, asyncio.CancelledError) else ("failed", 500)
+def _session(chat: Chat, scene: Scene) -> str:
+    """A digest of the client's session that only this run can make, since it gets into the journal; empty without one."""
+    if not chat.session_id:
+        return ""
+    return blake2b(chat.session_id.encode(), digest_size=8, key=scene.seed.to_bytes(8, "big")).hexdigest()
 
 
 def _outcome(finish: Finish) -> str:

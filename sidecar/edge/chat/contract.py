@@ -23,13 +23,14 @@ _REPLIED = ("ok", "queued")  # of what madre's plan asks the switch, which is an
 
 
 class Question(NamedTuple):
-    """A validated chat, as targets are asked. ``trace`` is the header fields of its trace context."""
+    """A validated chat, as targets are asked. ``trace`` is the header fields of its trace context, ``key`` its Idempotency-Key."""
 
     message: str
     session_id: str
     correlation_id: str
     metadata: Mapping[str, Any]
     trace: Mapping[str, str] = {}
+    key: str = ""
 
 
 class Answer(NamedTuple):

@@ -12,10 +12,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from sidecar.core.engine import Plan
-from sidecar.core.vocabulary import Abandoned, Answered, Attempt, Backoff, Finish, Queue, Step, Woke
+from sidecar.core.vocabulary import Abandoned, Answered, Attempt, Backoff, Finish, Queue, Race, Step, Woke
 from sidecar.edge.chat.upstream import Asked
 
 if TYPE_CHECKING:
@@ -29,13 +29,14 @@ Sleep = Callable[[float], Awaitable[None]]
 class Drive:
     """One call on its way. ``answers`` holds what targets said, by attempt; ``waited`` the seconds that were not ours."""
 
-    __slots__ = ("_ask", "_now", "_plan", "_sleep", "answers", "attempts", "waited")
+    __slots__ = ("_ask", "_flights", "_now", "_plan", "_sleep", "answers", "attempts", "waited")
 
     def __init__(self, plan: Plan, ask: Ask, now: Clock, sleep: Sleep = asyncio.sleep) -> None:
         self._plan = plan
         self._ask = ask
         self._now = now
         self._sleep = sleep
+        self._flights: dict[int, _Flight] = {}  # the attempts of a race
         self.answers: dict[int, Asked] = {}
         self.attempts: list[tuple[str, float]] = []  # (target, seconds), in order
         self.waited = 0.0
@@ -49,16 +50,22 @@ class Drive:
         finally:
             if self._plan.finish is None:
                 self._plan.send(Abandoned(self._now()))
+            if self._flights:
+                await self._end_race()
         assert isinstance(step, Finish)  # noqa: S101 - the only other step that pauses is a Backoff
         return step
 
     async def _until_pause(self, step: Step) -> Backoff | Finish:
         """Perform steps up to the next one that waits for its own sake, or the last."""
         while True:
+            if self._flights and not isinstance(step, Race):
+                await self._end_race()
             if isinstance(step, Attempt):
                 step = await self._attempt(step)
             elif isinstance(step, Queue):
                 step = await self._queue(step)
+            elif isinstance(step, Race):
+                step = await self._race(step)
             else:
                 return step
 
@@ -89,6 +96,45 @@ class Drive:
         self.answers[step.number] = asked
         return self._plan.send(Answered(ended, asked.outcome))
 
+    async def _race(self, step: Race) -> Step:
+        """Until one of its attempts has ended or it is time to wake. Each is a task of this call, which ends them all."""
+        began, loop = self._now(), asyncio.get_running_loop()
+        woken = loop.create_future()
+        for attempt in step.attempts:
+            if attempt.number not in self._flights:
+                self._flights[attempt.number] = _Flight(loop.create_task(_asked(self._ask(attempt))), began)
+        flights = [self._flights[attempt.number] for attempt in step.attempts]
+        for flight in flights:
+            flight.task.add_done_callback(partial(_landed, woken))
+        late = None if step.wake is None else loop.call_later(step.wake, _wake, woken)
+        try:
+            await woken
+        finally:
+            if late is not None:
+                late.cancel()
+            self.waited += self._now() - began
+        return self._plan.send(self._heard(step))
+
+    def _heard(self, step: Race) -> Answered | Woke:
+        """The first attempt that has ended, if one has."""
+        now = self._now()
+        for attempt in step.attempts:
+            flight = self._flights[attempt.number]
+            if flight.task.done():
+                del self._flights[attempt.number]
+                asked = self.answers[attempt.number] = flight.task.result()
+                self.attempts.append((attempt.target, now - flight.began))
+                return Answered(now, asked.outcome, attempt.number)
+        return Woke(now)
+
+    async def _end_race(self) -> None:
+        """Cancel who lost, and see it end: its connection is closed, and nothing of it outlives the call."""
+        tasks = [flight.task for flight in self._flights.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+        self._flights.clear()
+
     async def _queue(self, step: Queue) -> Step:
         """Until it is granted or time is over: the plan sees from the ticket which it was."""
         began, loop = self._now(), asyncio.get_running_loop()
@@ -108,6 +154,21 @@ class Drive:
             await self._sleep(seconds)
         finally:
             self.waited += self._now() - began
+
+
+class _Flight(NamedTuple):
+    """An attempt of a race, and when it began."""
+
+    task: asyncio.Task[Asked]
+    began: float
+
+
+async def _asked(asking: Awaitable[Asked]) -> Asked:
+    return await asking
+
+
+def _landed(woken: asyncio.Future[None], _: asyncio.Task[Asked]) -> None:
+    _wake(woken)
 
 
 def _wake(woken: asyncio.Future[None]) -> None:

@@ -42,6 +42,11 @@ class Incoming(Value):
             known = self.request.said = self._read(patience)
         return cast("Said", known)
 
+    def keys(self, header: str) -> list[bytes]:
+        """The values of the field that holds an Idempotency-Key, which only few ask for."""
+        found = fields.special((re.escape(header.encode()),)).finditer(self.request.raw)
+        return [match[2].strip(b" \t") for match in found]
+
     def _read(self, patience: str) -> Said:
         found: dict[bytes, list[str]] = {}
         for match in _wanted(patience).finditer(self.request.raw):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import NamedTuple
 
 from sidecar.core.engine import Engine
 from sidecar.core.fact import Emit
+from sidecar.edge.chaos import Live, Quiet
+from sidecar.edge.chat.store import Store
 from sidecar.edge.chat.upstream import Upstream
 from sidecar.edge.outlets.log import Log
 from sidecar.edge.outlets.tracing import PassedOn, Tracing
@@ -14,7 +17,7 @@ from sidecar.edge.snapshot import InForce
 
 
 class Kitchen(NamedTuple):
-    """``now`` is the clock of the engine, in monotonic seconds."""
+    """``now`` is the clock of the engine, in monotonic seconds; ``clock`` tells the time of day, for those answers that state it."""
 
     engine: Engine
     upstream: Upstream
@@ -23,3 +26,6 @@ class Kitchen(NamedTuple):
     now: Callable[[], float]
     log: Log
     tracing: Tracing = PassedOn()
+    clock: Callable[[], float] = time.time
+    chaos: Live = Quiet()
+    store: Store | None = None  # what replicas share, if they do

@@ -14,7 +14,7 @@ import orjson
 
 from sidecar.core.fact import Gave, Would
 from sidecar.core.rate import SlidingWindows
-from sidecar.edge.chat.request import Invalid, patience, read_chat
+from sidecar.edge.chat.request import Invalid, is_message, patience, read_chat
 from sidecar.policy.model import Policy
 from sidecar.wire.request import Request
 from sidecar.wire.target import Route
@@ -27,7 +27,7 @@ FALLBACKS = frozenset({"local_llm_degraded", "fallback_local"})
 class Guard(NamedTuple):
     """Who may chat, by one snapshot. ``windows`` are not the engine's: to enforce must begin with nobody counted.
 
-    ``judge`` takes the values of the token field: None when one is valid, else ``missing`` or ``wrong``.
+    ``judge`` takes the tokens of a request: None when one is valid, else ``missing`` or ``wrong``.
     """
 
     policy: Policy
@@ -44,6 +44,10 @@ class Guard(NamedTuple):
         if route != "chat":
             return "pass"
         return "too_large" if asked.length > self.policy.guards.max_body else None
+
+    def is_chat(self, body: bytes, asked: Request) -> bool:
+        """Whether a command would be answered as a chat."""
+        return is_message(body, _text(asked.field(b"content-type")))
 
     def of_body(self, now: float, body: bytes, asked: Request, peer: str) -> Would:
         """What is decided by the whole body. A chat that passes is counted in ``windows``."""

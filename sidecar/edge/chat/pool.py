@@ -33,13 +33,19 @@ class Pool:
         self._sweeping: asyncio.TimerHandle | None = None
         self._closing = False
         self._busy: set[Exchange] = set()
-        self._alarm: asyncio.TimerHandle | None = None
+        self._alarm: asyncio.Handle | None = None
+        self._due = 0.0  # when it rings: uvloop's handle of a moment that is here already cannot say
 
-    async def ask(self, address: Address, method: bytes, message: bytes, within: float, connect: float) -> Result:
-        """Send a whole request; its answer, or why there is none ``within`` so many seconds. Raises CancelledError alone."""
+    async def ask(
+        self, address: Address, method: bytes, message: bytes, within: float, connect: float, *, fresh: bool = False
+    ) -> Result:
+        """Send a whole request; its answer, or why there is none ``within`` so many seconds. Raises CancelledError alone.
+
+        ``fresh``: on a connection of its own, whatever is kept.
+        """
         loop = self.loop
         until = loop.time() + within
-        exchange = self._take(address, loop.time())
+        exchange = None if fresh else self._take(address, loop.time())
         if exchange is None:
             made = await self._connect(address, within, connect)
             if isinstance(made, ErrorKind):
@@ -60,17 +66,22 @@ class Pool:
         """One timer for all that are asked, set for the first whose time is over: most have their answer long before."""
         exchange.until = until
         self._busy.add(exchange)
-        if self._alarm is None or until < self._alarm.when():
+        if self._alarm is None or until < self._due:
             if self._alarm is not None:
                 self._alarm.cancel()
-            self._alarm = self.loop.call_at(until, self._ring, until)
+            self._set(until)
+
+    def _set(self, due: float) -> None:
+        self._due = due
+        self._alarm = self.loop.call_at(due, self._ring, due)
 
     def _ring(self, now: float) -> None:
         for exchange in [exchange for exchange in self._busy if exchange.until <= now]:
             self._busy.discard(exchange)
             exchange.fail(ErrorKind.TIMEOUT)
-        first = min((exchange.until for exchange in self._busy), default=None)
-        self._alarm = None if first is None else self.loop.call_at(first, self._ring, first)
+        self._alarm = None
+        if self._busy:
+            self._set(min(exchange.until for exchange in self._busy))
 
     def keep(self, exchange: Exchange) -> None:
         if self._closing:

@@ -1,12 +1,14 @@
-"""What a client gets to read from us on the chat path: one superset of the shapes that VX11's clients know.
+"""What a client gets to read from us on the chat path, in one of the shapes that VX11's clients know (``reply.shape``).
 
-Answers carry the eight fields of the reference and those today's UI reads; errors carry what FastAPI, the gateway and the
-reference each call it. Nothing of an upstream's error text is ever in them.
+``superset`` is the eight fields of the reference and those today's UI reads, ``reference`` is the eight alone, ``stub`` is what the
+backend before the reference answered. A shape chooses fields and never what they say. Errors have one shape, with what FastAPI, the
+gateway and the reference each call it. Nothing of an upstream's error text is ever in them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 import orjson
@@ -24,10 +26,12 @@ _PROXY_ERROR = {  # our reason, and the nearest error type of RFC 9209
     Reason.BUDGET: "destination_unavailable",
     Reason.LIMITED: "connection_limit_reached",
     Reason.DORMANT: "destination_unavailable",
+    Reason.UNHEALTHY: "destination_unavailable",
     Reason.MISCONFIGURED: "proxy_configuration_error",
     Reason.CALLER_ERROR: "http_request_denied",
     Reason.WAITING: "http_response_incomplete",
     Reason.OFF: "destination_unavailable",
+    Reason.AFFINITY: "destination_unavailable",
 }
 
 
@@ -57,10 +61,13 @@ class Answered(Value):
     message_id: str
 
 
-def chat_answer(caller: Caller, session_id: str, answered: Answered, seconds: float, timing: str = "") -> Reply:
-    """The eight fields of the reference, and those that today's UI and the gateway's tests read.
+def chat_answer(
+    caller: Caller, session_id: str, answered: Answered, seconds: float, timing: str = "", *, eight: bool = False
+) -> Reply:
+    """The eight fields of the reference (only these if ``eight``), and those that today's UI and the gateway's tests read.
 
     ``seconds`` is what the client waited; in the body it is milliseconds, as the reference has it. ``timing`` says for what.
+    ``status`` is ``degraded`` where the reference goes on saying ``ok``: its own schema has both words.
     """
     fields = {"Server-Timing": timing} if timing else {}
     body = {
@@ -76,10 +83,33 @@ def chat_answer(caller: Caller, session_id: str, answered: Answered, seconds: fl
         "model": answered.model,
         "fallback_source": answered.provider,
     }
+    if eight:
+        for name in _TODAYS:
+            del body[name]
     if answered.reason is None:
         return Reply(200, orjson.dumps(body), fields)
     fields["Proxy-Status"] = proxy_status(answered.reason)
-    return Reply(200, orjson.dumps({**body, "reason": answered.reason}), fields)
+    return Reply(200, orjson.dumps(body if eight else {**body, "reason": answered.reason}), fields)
+
+
+_TODAYS = ("message_id", "model", "fallback_source")
+
+
+def stub_answer(caller: Caller, session_id: str, answered: Answered, at: float, timing: str = "") -> Reply:
+    """The envelope of the old stub; ``at`` is the time of day, in seconds since 1970. A degraded answer says so beside it."""
+    data = {
+        "correlation_id": caller.correlation_id,
+        "session_id": session_id,
+        "response": answered.text,
+        "model": answered.model,
+        "timestamp": datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+    }
+    fields = {"Server-Timing": timing} if timing else {}
+    body: dict[str, Any] = {"ok": True, "data": data}
+    if answered.reason is not None:
+        body.update(degraded=True, reason=answered.reason)
+        fields["Proxy-Status"] = proxy_status(answered.reason)
+    return Reply(200, orjson.dumps(body), fields)
 
 
 Rejection = Literal["auth_required", "forbidden", "too_large", "body_timeout", "overloaded"]
@@ -90,6 +120,8 @@ def rejection(word: Rejection, caller: Caller, policy: Policy) -> Reply:
     limit = policy.guards.max_body
     detail = f"Body too large (max {limit} bytes)" if word == "too_large" else word
     status, fields = _REJECTIONS[word]
+    if word == "auth_required" and policy.auth.sources != ("header",):
+        fields = {"WWW-Authenticate": _challenges(policy.auth.sources)}
     return _error(status, caller, detail, fields, error=detail, status_code=status)
 
 
@@ -100,6 +132,12 @@ _REJECTIONS: Mapping[Rejection, tuple[int, Mapping[str, str]]] = {
     "body_timeout": (408, {}),
     "overloaded": (503, {"Retry-After": "1"}),
 }
+
+
+def _challenges(sources: Sequence[str]) -> str:
+    """A challenge for each way in that has a name (RFC 9110 11.6.1); a query has none of its own."""
+    ours = ("VX11-Token",) if "header" in sources or "bearer" not in sources else ()
+    return ", ".join((*ours, "Bearer") if "bearer" in sources else ours)
 
 
 def message_too_long(caller: Caller, limit: int, length: int, session_id: str) -> Reply:
@@ -117,6 +155,24 @@ def rate_limited(caller: Caller, rate: str, retry_after: float, session_id: str)
     words = f"Rate limit exceeded ({rate})"
     fields = {"Retry-After": str(seconds)}
     return _error(429, caller, words, fields, error=words, retry_after=seconds, session_id=session_id)
+
+
+def key_running(caller: Caller, retry_after: float) -> Reply:
+    """``retry_after`` in seconds, rounded up: by then the first chat is over, whatever comes of it."""
+    seconds = max(int(-(-retry_after // 1)), 1)
+    words = "A chat with this Idempotency-Key is still being answered"
+    return _error(409, caller, words, {"Retry-After": str(seconds)}, error=words, retry_after=seconds)
+
+
+def key_mismatch(caller: Caller, header: str) -> Reply:
+    words = "This Idempotency-Key was sent with another message, session or metadata before"
+    problem = {"type": "idempotency_key_reused", "loc": ["header", header], "msg": words, "input": None}
+    return _error(422, caller, [problem])
+
+
+def key_invalid(caller: Caller) -> Reply:
+    words = "An Idempotency-Key is one header field of 1 to 255 printable ASCII characters"
+    return _error(400, caller, words, error=words)
 
 
 def unavailable(caller: Caller, reason: Reason, timing: str = "") -> Reply:

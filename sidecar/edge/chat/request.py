@@ -56,6 +56,21 @@ def read_chat(body: bytes, content_type: str | None) -> Chat | Invalid:
     return _shaped(value)
 
 
+def is_message(body: bytes, content_type: str | None) -> bool:
+    """Whether a command is a chat, as the gateway tells them apart: ``command`` is ``message``, and the rest is a chat request.
+
+    What we could not answer is none, whatever it says: the gateway has words for that, too.
+    """
+    if content_type and not _JSON_TYPE.match(content_type):
+        return False
+    try:
+        value = orjson.loads(body.removeprefix(_BOM))
+    except orjson.JSONDecodeError:
+        return False
+    told = isinstance(value, dict) and value.get("command") == "message"
+    return told and isinstance(read_chat(body, content_type), Chat)
+
+
 def correlation_id(header: str | None, body: Any) -> str | None:
     """The id a client sent, header first; None where neither is one that may enter headers and logs."""
     if header is not None and _CORRELATION.fullmatch(header):

@@ -78,6 +78,20 @@ class Upstream:
         heard = await self._pool.ask(address, b"GET", start + b"\r\n", timeout, timeout)
         return _json(heard.content) if isinstance(heard, Heard) and heard.status == 200 else None
 
+    async def probe(self, url: str, timeout: float) -> Outcome:  # noqa: ASYNC109 - no retry around it
+        """What ``GET url`` comes to within ``timeout`` seconds: its status or the kind of error, and nothing of its body.
+
+        On a connection of its own, to be closed then: a kept one says nothing about taking new ones, and belongs to chats.
+        """
+        parts = urlsplit(url)
+        try:
+            start = _start("GET", parts.path, parts.netloc, {"Connection": "close"})
+            address = _address(parts.hostname, parts.port)
+        except ValueError:
+            return Outcome(error=ErrorKind.PROTOCOL)
+        heard = await self._pool.ask(address, b"GET", start + b"\r\n", timeout, timeout, fresh=True)
+        return Outcome(status=heard.status) if isinstance(heard, Heard) else Outcome(error=heard)
+
     def _learn(self, destination: Destination) -> _Way:
         """Raises ValueError."""
         parts = urlsplit(destination.origin)
@@ -107,8 +121,10 @@ def _start(method: str, path: str, authority: str, fields: Mapping[str, str]) ->
 
 
 def _message(way: _Way, question: Question, body: bytes) -> bytes:
-    """The ids were checked before they got here: each is what a field may hold."""
+    """The ids were checked before they got here, and the key is a digest: each is what a field may hold."""
     trace = "".join([f"{name}: {value}\r\n" for name, value in question.trace.items()]) if question.trace else ""
+    if question.key:
+        trace += f"Idempotency-Key: {question.key}\r\n"
     own = f"X-Correlation-Id: {question.correlation_id}\r\n{trace}Content-Length: {len(body)}\r\n\r\n"
     return way.start + own.encode() + body
 

@@ -6,6 +6,7 @@ States::
     BODY     a relayed request: its body is on its way to the gateway
     WAIT     a relayed request went out whole; the answer is on its way, or to come
     COLLECT  a chat: its body is being gathered
+    COMMAND  what may be a chat: its body is being gathered, and will say
     CHAT     a chat was handed over; the answer is on its way, or to come
     TUNNEL   101 went out: bytes in both directions
     LINGER   the last answer went out; what still comes is discarded, so that no reset overtakes the answer
@@ -13,6 +14,7 @@ States::
 
     IDLE -> BODY -> WAIT -> IDLE | LINGER      any -> LINGER (refused)      any -> GONE (client left)
     IDLE -> WAIT, WAIT -> TUNNEL               IDLE -> COLLECT -> CHAT -> IDLE | LINGER
+                                               IDLE -> COMMAND -> CHAT | BODY | WAIT
 
 Bytes that come before their turn (pipelined requests, early frames) share one bounded buffer. Deadlines are plain
 numbers that one tick a second compares, for all doors, so that no request costs a timer. A stall is found by looks, each of which
@@ -34,7 +36,7 @@ from sidecar.wire import head, request
 from sidecar.wire.body import Body
 from sidecar.wire.head import Refused
 
-IDLE, BODY, WAIT, COLLECT, CHAT, TUNNEL, LINGER, GONE = range(8)
+IDLE, BODY, WAIT, COLLECT, CHAT, TUNNEL, LINGER, GONE, COMMAND = range(9)
 
 LINGER_FOR = 1.0
 CR = 0x0D

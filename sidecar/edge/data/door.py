@@ -1,8 +1,8 @@
 """The client's side of the data port: sends each request where it belongs.
 
 Everything that is not chat is relayed: the door is the client of a ``Leg``, passes the body on as it comes, and the answer
-back. A chat is gathered and handed over (``chatting``). Either of them reports the end of the answer, and the connection goes
-on to the next head.
+back. A chat is gathered and handed over (``chatting``); a command may be the one or the other (``commanding``). Either of them reports
+the end of the answer, and the connection goes on to the next head.
 """
 
 from __future__ import annotations
@@ -11,8 +11,20 @@ from math import inf
 
 from sidecar.core.fact import ChatRejected, RelayEnded, RequestShed
 from sidecar.edge.data import refusal
-from sidecar.edge.data.chatting import Chatting
-from sidecar.edge.data.connection import BODY, CHAT, COLLECT, GONE, IDLE, LINGER, MOST_AHEAD, TUNNEL, WAIT, Port
+from sidecar.edge.data.commanding import Commanding
+from sidecar.edge.data.connection import (
+    BODY,
+    CHAT,
+    COLLECT,
+    COMMAND,
+    GONE,
+    IDLE,
+    LINGER,
+    MOST_AHEAD,
+    TUNNEL,
+    WAIT,
+    Port,
+)
 from sidecar.edge.data.exchange import Way
 from sidecar.edge.data.service import Terms
 from sidecar.edge.data.tunnel import Tunnel
@@ -21,7 +33,7 @@ from sidecar.wire.body import BY_CHUNKS, NOTHING, reader
 from sidecar.wire.inventory import usage
 
 
-class Door(Chatting):
+class Door(Commanding):
     """One client connection."""
 
     __slots__ = ("_due", "_leg", "_tunnel", "complete")
@@ -46,6 +58,8 @@ class Door(Chatting):
                 self._tunnel.to_gateway(data)
         elif state == COLLECT:
             self._collect(data)
+        elif state == COMMAND:
+            self._sift(data)
         elif state in (WAIT, CHAT):
             self._ahead += data
             if len(self._ahead) > MOST_AHEAD:
@@ -57,7 +71,7 @@ class Door(Chatting):
             self._tunnel.half_closed = True
             self._leg.end()
             return True
-        if self.state in (BODY, COLLECT) or (self.state == IDLE and self._ahead):
+        if self.state in (BODY, COLLECT, COMMAND) or (self.state == IDLE and self._ahead):
             self._refuse(head.Refused(400, "incomplete"))
         return False
 
@@ -109,7 +123,7 @@ class Door(Chatting):
                 else:
                     self._chat(asked, terms)
             elif wrong is None:
-                self._relay(asked, terms)
+                self._tell_apart(asked, terms)
             else:
                 status, message = self._own(asked, word)
                 self._not_relayed(asked, "unauthorised", status, message)

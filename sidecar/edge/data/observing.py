@@ -22,7 +22,8 @@ class Observing:
         policy = watch.guard.policy
         self._relay = relay
         self._watch = watch
-        self._routes = Routes(policy.intercept.paths, policy.relay.deny)
+        told_apart = policy.intercept.commands == "intercept"
+        self._routes = Routes(policy.intercept.paths, policy.relay.deny, told_apart=told_apart)
 
     @property
     def unanswered(self) -> int:

@@ -9,12 +9,12 @@ from email.utils import formatdate
 from math import inf
 from typing import Protocol
 
-from sidecar.edge.data.connection import BODY, CHAT, COLLECT, TUNNEL, WAIT, Connection
+from sidecar.edge.data.connection import BODY, CHAT, COLLECT, COMMAND, TUNNEL, WAIT, Connection
 from sidecar.edge.data.door import Door
 from sidecar.edge.data.service import Terms
 
-UNDER_WAY = {"chat": (COLLECT, CHAT), "relay": (BODY, WAIT), "tunnel": (TUNNEL,)}
-AT_WORK = (COLLECT, CHAT, BODY, WAIT, TUNNEL)
+UNDER_WAY = {"chat": (COLLECT, COMMAND, CHAT), "relay": (BODY, WAIT), "tunnel": (TUNNEL,)}
+AT_WORK = (COLLECT, COMMAND, CHAT, BODY, WAIT, TUNNEL)
 
 
 MOST_TURNED_AWAY = 256  # connections beyond the limit that still get to read why

@@ -1,8 +1,10 @@
-"""How the data port words what it answers itself, the chat path excepted: one closed word each."""
+"""How we word what we answer ourselves, the chat path excepted: one closed word each, and as the bytes that the data port sends."""
 
 from __future__ import annotations
 
-from sidecar.wire.answer import detail
+from typing import NamedTuple
+
+from sidecar.wire.answer import Fields, detail
 from sidecar.wire.head import Refused
 from sidecar.wire.request import Request
 
@@ -25,27 +27,44 @@ def _proxy_status(error: str) -> tuple[tuple[str, str], ...]:
     return (("Proxy-Status", f"vx11-sidecar; error={error}"),)
 
 
-def refusal(refused: Refused, asked: Request | None, date: bytes) -> bytes:
+class Word(NamedTuple):
+    """An answer of ours: a status, the closed word that is all of its body, and the fields that belong to it."""
+
+    status: int
+    word: str
+    fields: Fields = ()
+
+
+DENIED = Word(403, "denied_by_policy")
+"""The policy has this path stay inside."""
+OVERLOADED = Word(503, "overloaded", (("Retry-After", "1"), *_proxy_status("proxy_internal_response")))
+"""There is too much to do right now."""
+
+
+def refused_as(refused: Refused) -> Word:
     """The message was not HTTP as we accept it."""
     if refused.why == "loop":
-        fields = _proxy_status("proxy_loop_detected")
-        return detail(refused.status, "loop_detected", close=True, date=date, fields=fields)
-    fields = ALLOW if refused.status == 405 else ()
-    return detail(refused.status, refused.why, close=True, date=date, head_only=_bodiless(asked), fields=fields)
+        return Word(refused.status, "loop_detected", _proxy_status("proxy_loop_detected"))
+    return Word(refused.status, refused.why, ALLOW if refused.status == 405 else ())
+
+
+def refusal(refused: Refused, asked: Request | None, date: bytes) -> bytes:
+    return _said(refused_as(refused), date, close=True, head_only=_bodiless(asked) and refused.why != "loop")
 
 
 def denial(asked: Request, date: bytes) -> bytes:
-    """The policy has this path stay inside."""
-    return detail(403, "denied_by_policy", close=True, date=date, head_only=_bodiless(asked))
+    return _said(DENIED, date, close=True, head_only=_bodiless(asked))
 
 
 def failure(status: int, error: str, asked: Request | None, date: bytes, *, close: bool) -> bytes:
     """The gateway gave no answer that could go on. ``error`` is one of RFC 9209's."""
-    fields = _proxy_status(error)
-    return detail(status, FAILURES[status], close=close, date=date, head_only=_bodiless(asked), fields=fields)
+    said = Word(status, FAILURES[status], _proxy_status(error))
+    return _said(said, date, close=close, head_only=_bodiless(asked))
 
 
 def overload(asked: Request, date: bytes, *, close: bool) -> bytes:
-    """There is too much to do right now."""
-    fields = (("Retry-After", "1"), *_proxy_status("proxy_internal_response"))
-    return detail(503, "overloaded", close=close, date=date, head_only=_bodiless(asked), fields=fields)
+    return _said(OVERLOADED, date, close=close, head_only=_bodiless(asked))
+
+
+def _said(said: Word, date: bytes, *, close: bool, head_only: bool) -> bytes:
+    return detail(said.status, said.word, close=close, date=date, head_only=head_only, fields=said.fields)

@@ -43,7 +43,7 @@ class Chats(Protocol):
 class Terms(Value, gc=True):
     """What a request is served by: one snapshot, read once per request, replaced as a whole on a reload.
 
-    ``judge`` takes the values of the token field: None when one is valid, else ``missing`` or ``wrong``. ``own_answer``
+    ``judge`` takes the tokens of a request: None when one is valid, else ``missing`` or ``wrong``. ``own_answer``
     words the errors of the chat path: it takes ``auth_required``, ``forbidden``, ``too_large``, ``body_timeout`` or
     ``overloaded`` and the request, and gives status, fields (no Content-Length, no Connection) and body. Durations are in seconds.
     """

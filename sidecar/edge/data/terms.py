@@ -37,20 +37,12 @@ class Lasting(NamedTuple):
 def terms(snapshot: Snapshot, lasting: Lasting) -> Terms:
     policy = snapshot.policy
     timeouts, limits = policy.relay.timeouts, policy.relay.limits
-    rules = head.rules(
-        Routes(policy.intercept.paths if policy.mode == "enforce" else (), policy.relay.deny),
-        pseudonym=lasting.pseudonym,
-        authority=lasting.authority,
-        token=policy.auth.header.encode(),
-        longest=limits.head,
-        fields=limits.fields,
-    )
     return Terms(
-        heads=Heads(rules),
+        heads=Heads(judged_by(policy, lasting.pseudonym, lasting.authority)),
         relay=_way(snapshot, lasting),
         chats=lasting.chats,
         judge=snapshot.tokens.judge,
-        own_answer=_own_answer(policy),
+        own_answer=own_answer(policy),
         emit=lasting.emit,
         now=lasting.now,
         trusted=_trusted(policy.relay.trusted_proxies),
@@ -68,6 +60,24 @@ def terms(snapshot: Snapshot, lasting: Lasting) -> Terms:
     )
 
 
+def judged_by(policy: Policy, pseudonym: bytes, authority: bytes) -> head.Rules:
+    """What heads are judged by: routes, tokens, limits. ``pseudonym`` and ``authority`` as in ``Lasting``."""
+    limits = policy.relay.limits
+    return head.rules(
+        Routes(
+            policy.intercept.paths if policy.mode == "enforce" else (),
+            policy.relay.deny,
+            told_apart=policy.intercept.commands == "intercept",
+        ),
+        pseudonym=pseudonym,
+        authority=authority,
+        token=policy.auth.header.encode(),
+        longest=limits.head,
+        fields=limits.fields,
+        sources=policy.auth.sources,
+    )
+
+
 def _way(snapshot: Snapshot, lasting: Lasting) -> Relay:
     """The relay, with somebody who looks on where the policy says so."""
     policy, memory = snapshot.policy, lasting.memory
@@ -78,8 +88,8 @@ def _way(snapshot: Snapshot, lasting: Lasting) -> Relay:
     return Observing(lasting.relay, Watch(guard, memory, lasting.emit, lasting.now))
 
 
-def _own_answer(policy: Policy) -> Callable[[str, Request], tuple[int, Iterable[tuple[str, str]], bytes]]:
-    """How the door words what it says to a chat before handing it over."""
+def own_answer(policy: Policy) -> Callable[[str, Request], tuple[int, Iterable[tuple[str, str]], bytes]]:
+    """How is worded what is said to a chat before it is handed over."""
 
     def word(kind: str, asked: Request) -> tuple[int, Iterable[tuple[str, str]], bytes]:
         sent = correlation_id(_text(asked.field(b"x-correlation-id")), None)

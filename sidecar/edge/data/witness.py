@@ -48,7 +48,8 @@ class Witness:
         self._by = by
         self._began = by.now()
         self._request = request
-        self._route = route
+        self._command = route == "command"
+        self._route: Route = "commands" if self._command else route  # a command is no chat until its body says so
         self._peer = peer
         self._would: Would | None = None
         self._sent: _Copy | None = None
@@ -84,12 +85,13 @@ class Witness:
     def _begin(self) -> None:
         by, request = self._by, self._request
         most = by.guard.policy.overload.chats
-        self._copied = self._route == "chat" and by.memory.copies < most
+        self._copied = (self._command or self._route == "chat") and by.memory.copies < most
         by.memory.copies += self._copied
         if self._copied:
             self._came.content = _Copy(None, MOST_READ)
         self._would = by.guard.of_head(request, self._route)
-        if self._would is None and self._copied:
+        open_ = self._would is None or (self._command and self._would == "pass")
+        if open_ and self._copied:
             self._sent = _Copy(reader(request.framing, request.length, bare=True), by.guard.policy.guards.max_body)
 
     def _judge(self, data: bytes) -> None:
@@ -97,11 +99,15 @@ class Witness:
         assert copy is not None  # noqa: S101 - asked before
         copy.feed(data)
         if copy.too_large:
-            self._would, self._sent = "too_large", None
+            self._sent = None
+            self._would = "pass" if self._command else "too_large"
         elif copy.done:
             self._sent = None
-            guard = self._by.guard
-            self._would = guard.of_body(self._by.now(), bytes(copy.content), self._request, self._peer)
+            guard, body = self._by.guard, bytes(copy.content)
+            if self._command and not guard.is_chat(body, self._request):
+                return
+            self._route = "chat"
+            self._would = guard.of_body(self._by.now(), body, self._request, self._peer)
 
     def _tell(self, ended: Gave | None, status: int | None) -> None:
         by, came = self._by, self._came

@@ -14,6 +14,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from select import PIPE_BUF
 from typing import Any
 
 import orjson
@@ -23,11 +24,15 @@ from sidecar.core.fact import (
     CallBegan,
     CallEnded,
     ChatObserved,
+    ChatReplayed,
     ChatServed,
+    HealthMoved,
+    LimitMoved,
     MessageRefused,
     PolicyAdopted,
+    StoreMoved,
 )
-from sidecar.edge.outlets.outbox import Outbox
+from sidecar.edge.outlets.outbox import Outbox, Write
 from sidecar.edge.outlets.sampling import Sampling
 from sidecar.edge.outlets.sink import Sink
 
@@ -44,23 +49,38 @@ Fields = dict[str, Any]
 class Logging:
     """Where log lines go. One per process; ``tick`` is called about once a second, ``close`` writes what is queued."""
 
-    def __init__(self, level: str = "info", now: Callable[[], float] = time.monotonic) -> None:
-        """``now`` is monotonic seconds."""
+    def __init__(
+        self,
+        level: str = "info",
+        now: Callable[[], float] = time.monotonic,
+        *,
+        libraries: bool = True,
+        worker: int | None = None,
+    ) -> None:
+        """``now`` is monotonic seconds. Without ``libraries`` their lines are left to whoever else set up logging in this process.
+
+        ``worker`` is which of several processes this is: it stands in every line, and lines of all of them come out whole.
+        """
         stream = sys.stderr
         self.sampling = Sampling(now)
-        self.outbox = Outbox("log", _writer(stream.fileno()))
-        self.log = Log(self.outbox.put, _for_people() if stream.isatty() else _json, self.sampling.admit)
+        self.outbox = Outbox("log", _writer(stream.fileno()) if worker is None else _shared_writer(stream.fileno()))
+        self.log = Log(self.outbox.put, _for_people() if stream.isatty() else _json, self.sampling.admit, worker)
         self.set_level(level)
         self._libraries = _Libraries(self.log)
-        root = logging.getLogger()
-        root.addHandler(self._libraries)
-        root.setLevel(logging.WARNING)
+        if libraries:
+            root = logging.getLogger()
+            root.addHandler(self._libraries)
+            root.setLevel(logging.WARNING)
 
     def set_level(self, level: str) -> None:
         """Log from ``level`` on. Raises ValueError for what is none of ``LEVELS``."""
         if level not in LEVELS:
             raise ValueError(f"level: {level!r} is none of {', '.join(LEVELS)}")
         self.log.threshold = LEVELS.index(level)
+
+    @property
+    def level(self) -> str:
+        return LEVELS[self.log.threshold]
 
     def tick(self, *, at_once: bool = False) -> None:
         """Say what was left out in the seconds that are over."""
@@ -77,9 +97,14 @@ class Log:
     """One line for each call, with any fields: they come first and in their order, then event, level and time. Never raises."""
 
     def __init__(
-        self, put: Callable[[bytes], None], render: Callable[[Fields], bytes], admit: Callable[[str], bool]
+        self,
+        put: Callable[[bytes], None],
+        render: Callable[[Fields], bytes],
+        admit: Callable[[str], bool],
+        worker: int | None = None,
     ) -> None:
         """``admit`` says whether one more line of an event may be written."""
+        self._worker = worker
         self.threshold = _DEBUG
         self._put = put
         self._render = render
@@ -107,6 +132,8 @@ class Log:
             return
         if not fields.keys() <= self._plain:
             self._mask(fields)
+        if self._worker is not None:
+            fields.setdefault("worker", self._worker)
         fields["event"] = event
         fields["level"] = level
         fields["time"] = self._moment()
@@ -132,10 +159,14 @@ class FactLog(Sink):
             CallBegan: (self._call_began,),
             CallEnded: (self._call_ended,),
             ChatServed: (self._served,),
+            ChatReplayed: (self._replayed,),
             BreakerMoved: (self._moved,),
+            LimitMoved: (self._limited,),
+            HealthMoved: (self._health_moved,),
             PolicyAdopted: (self._adopted,),
             ChatObserved: (self._chat_observed,),
             MessageRefused: (self._message_refused,),
+            StoreMoved: (self._store_moved,),
         }
 
     def _call_began(self, fact: CallBegan) -> None:
@@ -146,6 +177,13 @@ class FactLog(Sink):
 
     def _moved(self, fact: BreakerMoved) -> None:
         self._log.warning("breaker_moved", target=fact.target, before=fact.before, after=fact.after, why=fact.why)
+
+    def _health_moved(self, fact: HealthMoved) -> None:
+        say = self._log.warning if "down" in (fact.before, fact.after) else self._log.info
+        say("health_moved", target=fact.target, before=fact.before, after=fact.after, why=fact.why)
+
+    def _limited(self, fact: LimitMoved) -> None:
+        self._log.debug("limit_moved", target=fact.target, before=fact.before, after=fact.after, why=fact.why)
 
     def _adopted(self, fact: PolicyAdopted) -> None:
         self._log.info("policy_adopted", revision=fact.revision, source=fact.source, mode=fact.policy.mode)
@@ -160,6 +198,14 @@ class FactLog(Sink):
 
     def _message_refused(self, fact: MessageRefused) -> None:
         self._log.info("message_refused", status=fact.status, why=fact.why)
+
+    def _store_moved(self, fact: StoreMoved) -> None:
+        if fact.up:
+            self._log.info("shared_store_up")
+        else:
+            self._log.warning(
+                "shared_store_away", why=fact.why, note="limits hold for each replica alone until it is back"
+            )
 
     def _served(self, fact: ChatServed) -> None:
         began, ended = self._began.pop(fact.call, None), self._ended.pop(fact.call, None)
@@ -176,6 +222,11 @@ class FactLog(Sink):
             seconds=round(fact.seconds, 6),
             revision=began.revision if began else None,
         )
+
+    def _replayed(self, fact: ChatReplayed) -> None:
+        self._log.info(
+            "chat_replayed", correlation_id=fact.correlation_id, first=fact.first, status=fact.status, seconds=round(fact.seconds, 6),
+        )  # fmt: skip
 
 
 class _Moments:
@@ -231,10 +282,26 @@ def _for_people() -> Callable[[Fields], bytes]:
     return Line(coloured=not os.environ.get("NO_COLOR"))
 
 
-def _writer(descriptor: int) -> Any:
+def _writer(descriptor: int) -> Write:
     def write(lines: bytes) -> None:
         view = memoryview(lines)
         while view:
             view = view[os.write(descriptor, view) :]
+
+    return write
+
+
+def _shared_writer(descriptor: int) -> Write:
+    """For a pipe into which others write, too: whole lines, as many at once as the system keeps together."""
+    one = _writer(descriptor)
+
+    def write(lines: bytes) -> None:
+        begin = 0
+        while begin < len(lines):
+            end = lines.rfind(b"\n", begin, begin + PIPE_BUF) + 1
+            if not end:  # a line that is longer than that
+                end = lines.find(b"\n", begin) + 1
+            one(lines[begin:end])
+            begin = end
 
     return write

@@ -32,6 +32,7 @@ from opentelemetry.trace import (
 
 from sidecar import __version__
 from sidecar.core import fact as facts
+from sidecar.core.attempt import LOST_RACE
 from sidecar.core.fact import Fact
 from sidecar.core.vocabulary import FAILURES
 from sidecar.edge.outlets.sink import Sink
@@ -70,7 +71,10 @@ class Traces(Sink):
             facts.Overridden: self._overridden,
             facts.Retried: lambda fact: self._event(fact, "retry", cause=fact.cause, delay=fact.delay),
             facts.RetryDenied: lambda fact: self._event(fact, "retry_denied", why=fact.why),
+            facts.Hedged: lambda fact: self._event(fact, "hedge", waited=fact.waited),
+            facts.HedgeDenied: lambda fact: self._event(fact, "hedge_denied", why=fact.why),
             facts.Refused: lambda fact: self._event(fact, "refused", reason=fact.reason, retry_after=fact.retry_after),
+            facts.FaultInjected: lambda fact: self._event(fact, "fault_injected", fault=fact.fault, rule=fact.rule),
             facts.FellBack: lambda fact: self._event(fact, "fallback", reason=fact.reason),
         }
         self.takes = dict.fromkeys(get_args(Fact), (self._hear,))
@@ -141,7 +145,7 @@ class Traces(Sink):
             return
         span.set_attributes(_named({"verdict": fact.verdict}))
         if fact.outcome is None:
-            span.set_attribute("error.type", "client-gone")
+            span.set_attribute("error.type", "lost-race" if fact.rule == LOST_RACE else "client-gone")
         elif fact.outcome.error is not None:
             span.set_attribute("error.type", fact.outcome.error.value)
         elif fact.outcome.status is not None:

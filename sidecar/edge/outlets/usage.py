@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from sidecar.core.fact import ChatRejected, ChatServed, RelayEnded
+from sidecar.core.fact import ChatRejected, ChatReplayed, ChatServed, RelayEnded
 from sidecar.edge.outlets.sink import Sink
 from sidecar.wire.inventory import ROUTES
 
@@ -22,9 +22,9 @@ class Usage(Sink):
         self._wall = wall
         self._since = wall()
         self._seen: dict[tuple[str, str], _Seen] = {}  # by route and client
-        self.takes = dict.fromkeys((RelayEnded, ChatServed, ChatRejected), (self._count,))
+        self.takes = dict.fromkeys((RelayEnded, ChatServed, ChatReplayed, ChatRejected), (self._count,))
 
-    def _count(self, fact: RelayEnded | ChatServed | ChatRejected) -> None:
+    def _count(self, fact: RelayEnded | ChatServed | ChatReplayed | ChatRejected) -> None:
         key, now = (fact.template, fact.client), self._wall()
         seen = self._seen.get(key)
         if seen is None:

@@ -1,7 +1,7 @@
 """Which effective values differ: field by field, target by target, whatever states them and wherever.
 
 Sections at the top count for each target they reach. Lists differ if something is in one and not in the other, since no order
-in them has a meaning; only languages have one. The ladder is one value: its targets by name.
+in them has a meaning; only languages and the sources of tokens have one. The ladder is one value: its targets by name.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from sidecar.policy.model import PER_TARGET
 from sidecar.policy.section import Section
 
 TARGET = "targets[]."
+ORDERED = ("auth.sources", "fallback.local_text")  # the first of them comes first
 
 
 def changes(a: Side, b: Side) -> Iterator[Change]:
@@ -25,14 +26,14 @@ def changes(a: Side, b: Side) -> Iterator[Change]:
                 yield Change(field, None, a.names, b.names, a, b)
             for name in (name for name in b.names if name in a.names):
                 yield from _of_a_target(name, a, b)
-        elif field.partition(".")[0] not in PER_TARGET and not _alike(old, after[field]):
+        elif field.partition(".")[0] not in PER_TARGET and not _alike(field, old, after[field]):
             yield Change(field, None, old, after[field], a, b)
 
 
 def _of_a_target(name: str, a: Side, b: Side) -> Iterator[Change]:
     after = _values(b.targets[name], TARGET)
     for field, old in _values(a.targets[name], TARGET).items():
-        if not _alike(old, after[field]):
+        if not _alike(field, old, after[field]):
             yield Change(field, name, old, after[field], a, b)
 
 
@@ -45,7 +46,7 @@ def _values(section: Section, path: str) -> dict[str, Any]:
     return found
 
 
-def _alike(old: Any, new: Any) -> bool:
-    if isinstance(old, dict):  # languages: the first of them has a meaning
-        return list(old.items()) == list(new.items())
+def _alike(field: str, old: Any, new: Any) -> bool:
+    if field in ORDERED:
+        return old == new and list(old) == list(new)
     return bool(alike(old) == alike(new))

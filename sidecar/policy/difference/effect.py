@@ -63,27 +63,52 @@ def _burst(change: Change) -> str:
 
 
 def _concurrent(change: Change) -> str:
+    if change.was.limiter.adaptive == change.now.limiter.adaptive == "gradient":
+        return _FOUND(change)
     return "who waits is let in at once" if change.up else "nobody under way is cut; the limit is reached as they end"
+
+
+def _adaptive(change: Change) -> str:
+    return "the limit that was found is forgotten" if change.new == "off" else "it starts at max_concurrent"
+
+
+def _least(change: Change) -> str | None:
+    return _FOUND(change) if change.was.limiter.adaptive == change.now.limiter.adaptive == "gradient" else None
 
 
 def _sessions(change: Change) -> str:
     return "who is remembered stays" if change.up else "those idle longest are forgotten with the next chat"
 
 
+def _stick(change: Change) -> str:
+    if change.new:
+        return "stays that have begun end when they would have; new ones begin with the next chat that falls back"
+    return "every session is asked for at the primary again with its next chat"
+
+
 def _always(words: str) -> Callable[[Change], str]:
     return lambda _: words
 
 
+_FOUND = _always("the limit that was found stays, within the new bounds")
 _DRAWN = _always("dashboards draw the new line at once")
 
-_MEMORY: Mapping[str, Callable[[Change], str]] = MappingProxyType(
+_COUNTED = _always("what was counted stays, and is judged by the new number")
+_NEXT_PROBE = _always("holds from the next probe on")
+
+_MEMORY: Mapping[str, Callable[[Change], str | None]] = MappingProxyType(
     {
         "targets": _ladder,
         "targets[].reserve": _always("observed answer times stay"),
         "targets[].retry_budget.ratio": _always("the balance stays"),
         "targets[].retry_budget.burst": _burst,
+        "targets[].hedge.max_extra_load": _always("what was saved up for hedges stays"),
+        "affinity.stick": _stick,
         "targets[].limiter.max_concurrent": _concurrent,
         "targets[].limiter.queue": _always("nobody who waits is turned away"),
+        "targets[].limiter.adaptive": _adaptive,
+        "targets[].limiter.min_concurrent": _least,
+        "targets[].limiter.slow_start": _always("one that is under way takes the new time"),
         "guards.rate_limit": _always("chats that were counted stay counted"),
         "guards.anonymous_rate_limit": _always("chats that were counted stay counted"),
         "guards.max_sessions": _sessions,
@@ -92,6 +117,15 @@ _MEMORY: Mapping[str, Callable[[Change], str]] = MappingProxyType(
         "slo.latency.quantile": _DRAWN,
         "slo.latency.threshold": _DRAWN,
         "relay.limits.connections": _always("connections that stand stay"),
+        "targets[].health.mode": _always(
+            "what probes have said is forgotten, and the first one comes within an interval"
+        ),
+        "targets[].health.rise": _COUNTED,
+        "targets[].health.fall": _COUNTED,
+        "targets[].health.path": _NEXT_PROBE,
+        "targets[].health.timeout": _NEXT_PROBE,
+        "targets[].health.jitter": _NEXT_PROBE,
+        "targets[].health.interval": lambda change: f"holds from the next probe on, {t(change.old)} later at most",
         "dormant.poll": lambda change: f"holds from the next time madre is asked on, {t(change.old)} later at most",
     }
 )

@@ -65,12 +65,12 @@ _LABELS = {
 
 
 def _figures(of: TargetFigures) -> Iterator[tuple[str, str]]:
-    yield "target_attempts", str(of.attempts)
+    yield "target_attempts", str(of.attempts) + f" and {of.hedges} hedge" * of.hedges
     yield "attempt_timeout", _span(of.attempt) + " (auto)" * of.attempt_auto
     yield "reserve", t(of.reserve) + " (auto)" * of.reserve_auto
     yield "latency", t(of.latency)
     yield "over_by", t(of.by)
-    yield "amplification", f"{1 + of.ratio:.4g}n + {of.burst:g}" if of.attempts > 1 else "n"
+    yield "amplification", f"{1 + of.ratio:.4g}n + {of.burst:g}" if of.requests > 1 else "n"
     yield "degraded", t(of.degraded)
     yield "at_once", f"{of.concurrent} + {of.queue} waiting"
 

@@ -12,7 +12,18 @@ from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 
 from sidecar.policy.figures import figures
-from sidecar.policy.lint import breakers, doors, objectives, patience, retries
+from sidecar.policy.lint import (
+    breakers,
+    chaos,
+    doors,
+    health,
+    hedges,
+    limits,
+    objectives,
+    patience,
+    repetition,
+    retries,
+)
 from sidecar.policy.lint.finding import Finding, Found, Observed, Rung, Severity, findings
 from sidecar.policy.load import Loaded
 
@@ -27,20 +38,34 @@ CODES: Mapping[str, Severity] = MappingProxyType({
     "reserve-below-p95": "warning", "backoff-over-deadline": "warning", "backoff-base-over-max": "warning",
     "queue-over-time-left": "warning", "retries-eat-reserve": "warning",
     # of retries
-    "effects-contradicted": "error", "retry-resends-unsafe": "error", "only-if-unsent-unused": "warning",
+    "effects-contradicted": "error", "effects-unproven": "warning", "retry-resends-unsafe": "error", "only-if-unsent-unused": "warning",
     "on-timeout-unused": "warning", "on-timeout-without-time": "warning", "retry-never-happens": "warning",
     "retry-budget-doubles-load": "warning",
+    # of hedges
+    "hedge-never-sent": "warning", "hedge-load-high": "warning", "affinity-unused": "warning",
     # of breakers
     "breaker-never-opens": "error", "breaker-window-too-short": "warning", "breaker-arms-late": "warning",
     "breaker-only-total": "warning", "breaker-trips-on-one": "warning", "open-shorter-than-probe": "warning",
+    # of limits
+    "limit-never-moves": "warning", "adaptive-without-queue": "warning", "adaptive-unused": "warning", "slow-start-unused": "warning",
+    # of health
+    "health-falls-on-busy": "warning", "health-madre-slow": "warning", "health-nobody-else": "warning",
     # of doors
-    "mode-shadow": "warning", "auth-off": "warning", "shield-off": "warning", "intercept-partial": "warning",
+    "mode-shadow": "warning", "auth-off": "warning", "auth-in-query": "warning", "auth-without-header": "warning",
+    "shield-off": "warning", "intercept-partial": "warning",
     "rate-limit-below-ui": "warning", "anonymous-below-session": "warning", "body-below-message": "warning", "metadata-steers": "warning",
+    "shared-eats-deadline": "warning",
     "no-target": "warning", "fallback-drops": "warning", "fallback-local-error": "warning", "debug-relayed": "error",
     "proxies-everybody": "error", "relay-cuts-gateway": "warning",
+    # of repetitions
+    "idempotency-idle": "warning", "idempotency-forgets-early": "warning", "idempotency-keeps-degraded": "warning",
+    "idempotency-too-few": "warning", "idempotency-too-small": "warning", "idempotency-header-taken": "error",
     # of objectives
     "slo-latency-over-deadline": "warning", "slo-latency-without-bucket": "warning", "slo-never-alerts": "warning",
     "slo-guard-hidden": "warning",
+    # of chaos
+    "chaos-expired": "warning", "chaos-far-end": "warning", "chaos-breaks-everything": "warning", "chaos-never-met": "warning",
+    "chaos-delay-is-timeout": "warning", "chaos-header-open": "warning",
     # of the file itself
     "never-reloads": "warning", "ignores-nothing": "warning",
 })
@@ -87,12 +112,15 @@ def _found(loaded: Loaded, observed: Observed) -> Iterator[Found]:
     policy = loaded.policy
     worked_out = figures(policy, observed.p95)
     yield from doors.of_the_policy(policy)
+    yield from repetition.of_the_policy(policy)
     yield from objectives.of_the_policy(policy)
+    yield from hedges.of_the_policy(policy)
+    yield from chaos.of_the_policy(policy, worked_out, observed.moment)
     if policy.ladder:
         yield from patience.of_the_policy(policy, worked_out)
     for depth, target in enumerate(policy.ladder):
         rung = Rung(depth, target, worked_out.targets[depth], policy, loaded, observed)
-        for rules in (patience, retries, breakers):
+        for rules in (patience, retries, hedges, breakers, limits, health):
             yield from rules.of_a_target(rung)
 
 

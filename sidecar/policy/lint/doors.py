@@ -14,6 +14,7 @@ from sidecar.policy.units import size_text
 UI_POLL = 15.0  # how often a page of the UI asks by itself
 GATEWAY_SLOWEST = 22.0  # some answers of the gateway really take that
 _STEERING = ("force_cli", "provider_hint", "language_lane", "task_type")
+_STORE_SHARE = 0.1  # of a client's patience that may go into waiting for a store that hangs
 _UTF8, _AROUND = 4, 1024  # bytes of a character at most; of the JSON around a message
 _NARROWEST = {4: 8, 6: 7}  # networks wider than this are no proxies of anybody
 
@@ -34,6 +35,8 @@ def _who(policy: Policy) -> Iterator[Found]:
         )
     if policy.auth.mode == "off":
         yield Found("auth-off", "everybody who reaches the port chats at your cost: write token", ("auth.mode",))
+    else:
+        yield from _sources(policy)
     missing = [path for path in Intercept().paths if path not in policy.intercept.paths]
     if missing:
         yield Found(
@@ -49,6 +52,24 @@ def _who(policy: Policy) -> Iterator[Found]:
                 "unless it has a real model and no shell provider",
                 (f"targets[{index}].shield",),
             )
+
+
+def _sources(policy: Policy) -> Iterator[Found]:
+    sources = policy.auth.sources
+    if "header" not in sources:
+        yield Found(
+            "auth-without-header",
+            f"the UI and VX11's services send their token in {policy.auth.header} and nowhere else: every chat of theirs is a 401; "
+            "add header",
+            ("auth.sources",),
+        )
+    if "query" in sources:
+        yield Found(
+            "auth-in-query",
+            "a URL is kept by browsers, by proxies and in the gateway's own log, and the token with it: leave query out, unless a client "
+            "can send no header",
+            (f"auth.sources[{sources.index('query')}]",),
+        )
 
 
 def _guards(policy: Policy) -> Iterator[Found]:
@@ -78,6 +99,13 @@ def _guards(policy: Policy) -> Iterator[Found]:
             f"{size_text(guards.max_body)}: messages that are allowed would be refused; write {ceil(needed / 1024)}KiB or more",
             ("guards.max_body", "guards.max_message_chars"),
         )
+    waits, client = policy.shared.timeout, policy.deadline.client
+    if waits > client * _STORE_SHARE:
+        yield Found(
+            "shared-eats-deadline",
+            f"while Redis hangs chats wait {t(waits)} of the {t(client)} that clients have: write {t(client * _STORE_SHARE)} or less",
+            ("shared.timeout",),
+        )
     for index, key in enumerate(guards.metadata_allow):
         if key in _STEERING:
             yield Found(
@@ -94,7 +122,8 @@ def _fallback(policy: Policy) -> Iterator[Found]:
             "no-target", "nobody is asked: every chat gets the local answer; name switch or madre", ("targets",)
         )
     obeyed = ("dormant",) if policy.dormant.mode == "obey" else ()
-    missing = [cause for cause in ("open", "failure", "timeout", *obeyed) if cause not in fallback.on]
+    probed = ("unhealthy",) if any(target.health.mode != "off" for target in ladder) else ()
+    missing = [cause for cause in ("open", "failure", "timeout", *obeyed, *probed) if cause not in fallback.on]
     if missing and len(ladder) > 1:
         yield Found(
             "fallback-drops",

@@ -47,10 +47,14 @@ class Found(NamedTuple):
 
 
 class Observed(NamedTuple):
-    """What is known from outside the file: the 95th percentile of each target's answer times, and how many chats come."""
+    """What is known from outside the file: the 95th percentile of each target's answer times, how many chats come, and what time it is.
+
+    ``moment`` is in seconds since 1970.
+    """
 
     p95: Mapping[str, float] = MappingProxyType({})
     rate: Rate | None = None
+    moment: float | None = None
 
 
 class Rung(NamedTuple):

@@ -25,8 +25,14 @@ def of_a_target(rung: Rung) -> Iterator[Found]:
 def _effects(rung: Rung) -> Iterator[Found]:
     effects, name = rung.target.effects, rung.name
     if effects == "dedup":
-        why = "no Idempotency-Key is sent by this version, so nothing can know a request it has seen"
-    elif effects == "none" and name == "madre":
+        yield rung.found(
+            "effects-unproven",
+            f"{name} gets an Idempotency-Key, and as VX11 ships it does not look at one: what is sent twice is done twice; write unsafe, "
+            "unless yours was seen to keep keys",
+            "effects",
+        )
+        return
+    if effects == "none" and name == "madre":
         why = "every call queues a job and writes rows, so a request sent twice is done twice"
     elif effects == "none" and not rung.target.shield:
         why = "without the shield the switch runs a user's text as a command, twice if it is sent twice"

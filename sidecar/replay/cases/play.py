@@ -13,7 +13,7 @@ from typing import NamedTuple
 from sidecar.core.draw import draw
 from sidecar.core.engine import Engine
 from sidecar.core.fact import AttemptEnded, BreakerMoved, CallEnded, Fact, Refused
-from sidecar.core.plan import Call
+from sidecar.core.scene import Call
 from sidecar.core.vocabulary import UNSENT, Attempt, ErrorKind, Finish, Outcome
 from sidecar.policy.load import Loaded
 from sidecar.policy.model import DeadlinePolicy

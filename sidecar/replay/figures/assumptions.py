@@ -13,7 +13,7 @@ from sidecar.replay.worlds.scenario import Scenario
 
 THROUGHOUT = (
     "Each candidate is in force from the first chat to the last, begins with closed breakers and an empty memory, and hears of the "
-    "recorded power states and overrides; recorded reloads are not repeated."
+    "recorded power states, health probes and overrides, and of no others; recorded reloads are not repeated."
 )
 PATIENCE = (
     "A client that had all the time its policy gives waits as long as the candidate's; one that asked for less waits as long as it did. A "
@@ -29,6 +29,9 @@ def assumptions(records: Sequence[Record], past: Sequence[Past], scenario: Scena
             yield run + _of_target(target, history, stated=target in scenario.servers)
     if _changed([policy for record in records for policy in record.policies]):
         yield "The policy changed within the record: what was recorded is a mixture, and columns differ from it for that reason as well."
+    broken = sum(record.broken for record in records)
+    if broken:
+        yield f"Recorded attempts that were broken on purpose (chaos) say nothing about their targets and are left out: {broken}."
     if scenario.name:
         yield f"Beside what was recorded happens what {scenario.name} says; it holds for every attempt that begins while it lasts."
     yield THROUGHOUT

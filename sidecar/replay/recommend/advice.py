@@ -9,6 +9,7 @@ it; both policies together are replayed over all of it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import groupby
 from typing import Any, NamedTuple
 
@@ -50,7 +51,7 @@ class Tried(NamedTuple):
 class Advice(NamedTuple):
     """``proposed`` is the policy with all that was kept; ``comparison`` has the columns recorded, today's and proposed.
 
-    ``hedge`` by target: after how long a second request would be worth sending, which no field of this version obeys. ``alone``: out of how
+    ``hedge`` by target: after how long a second request would be worth sending, were it safe to send one. ``alone``: out of how
     many calls single trials are.
     """
 
@@ -93,7 +94,7 @@ def advise(
         tried=tuple(tried),
         missing=missing,
         hedge={each.target: quantile for each in seen if (quantile := each.times.quantile(0.95)) is not None},
-        alone=Job(some, present).calls,
+        alone=_job(some, present).calls,
         comparison=comparison,
         verdict=verdict(comparison, _todays(comparison), missing, any(one.kept for one in tried)),
     )
@@ -117,7 +118,7 @@ def _tried(some: Sequence[Past], present: Loaded, wanted: Sequence[Proposal], ru
     groups = list(_groups(wanted))
     if not groups:
         return []
-    jobs = [Job(some, present), *(Job(some, changed(present, group)) for group in groups)]
+    jobs = [_job(some, present), *(_job(some, changed(present, group)) for group in groups)]
     base, *alone = map(_resampled, runs("trying each alone", jobs))
     found: list[Tried] = []
     for group, one in zip(groups, alone, strict=True):
@@ -152,7 +153,7 @@ def _together(
     found: Study, past: Sequence[Past], policies: tuple[Loaded, Loaded], draws: int, runs: Runs
 ) -> Comparison:
     """What was recorded, today's policy and the proposed one, each in all draws."""
-    jobs = [Job(past, policy, repeat=repeat) for policy in policies for repeat in range(draws)]
+    jobs = [_job(past, policy, repeat) for policy in policies for repeat in range(draws)]
     trials = runs("trying all together", jobs)
     return compare(found, past, [trials[:draws], trials[draws:]])
 
@@ -165,18 +166,26 @@ def _todays(comparison: Comparison) -> tuple[Difference, ...]:
 
 def _one_after_the_other(some: Sequence[Past], present: Loaded, tried: Sequence[Tried], runs: Runs) -> list[Tried]:
     """What hurts nobody alone may do so together: each group is added to those before it, and stays if nothing is worse than it may be."""
-    [base] = map(_resampled, runs("trying one after the other", [Job(some, present)]))
+    [base] = map(_resampled, runs("trying one after the other", [_job(some, present)]))
     found: list[Tried] = []
     for group in _groups([one.proposal for one in tried]):
         before = [one for one in tried if one.proposal in group]
         left_out = before[0].left_out
         if not left_out:
             kept = [one.proposal for one in found if one.kept]
-            job = Job(some, changed(present, [*kept, *group]))
+            job = _job(some, changed(present, [*kept, *group]))
             [one] = map(_resampled, runs("trying one after the other", [job]))
             left_out = WORSE_BESIDES if hurts(_differences(present, base, one, PROPOSED)) else ""
         found += [each._replace(left_out=left_out) for each in before]
     return found
+
+
+def _job(past: Sequence[Past], loaded: Loaded, repeat: int = 0) -> Job:
+    """A trial without what a policy breaks on purpose: advice is about days on which nobody does."""
+    policy = loaded.policy
+    if policy.chaos:
+        loaded = replace(loaded, policy=policy.model_copy(update={"chaos": ()}))
+    return Job(past, loaded, repeat=repeat)
 
 
 def _resampled(one: Trial) -> Resampled:

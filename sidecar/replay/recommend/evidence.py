@@ -12,10 +12,11 @@ from itertools import pairwise
 from math import inf, sqrt
 from typing import NamedTuple
 
+from sidecar.core.attempt import SUSPICIOUS
 from sidecar.core.classify import Classifier
 from sidecar.core.dormancy import Dormancy
 from sidecar.core.fact import DormancyHeard
-from sidecar.core.plan import SHORTENED, SUSPICIOUS
+from sidecar.core.scene import SHORTENED
 from sidecar.core.vocabulary import ANSWERS, FAILURES, ErrorKind, Outcome, Verdict
 from sidecar.policy.model import Policy, Target
 from sidecar.replay.recommend.quantiles import Times, Z

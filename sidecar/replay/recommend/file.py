@@ -39,8 +39,8 @@ def policy_file(advice: Advice, *, extends: str | None, made_of: str) -> str:
 
 def _hedge(quantile: Quantile) -> str:
     return (
-        f"A hedge would be worth sending after {quantile.seconds:.3g} s ({quantile.low:.3g} to {quantile.high:.3g}, n = {quantile.n}); "
-        "no field of this version obeys that."
+        f"A hedge would be worth sending after {quantile.seconds:.3g} s ({quantile.low:.3g} to {quantile.high:.3g}, n = {quantile.n}), "
+        "if the target may be asked twice: effects and hedge.enabled are for you to state."
     )
 
 

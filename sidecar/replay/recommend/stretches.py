@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from copy import copy
 
-from sidecar.core.fact import DormancyHeard, Overridden
+from sidecar.core.fact import HealthHeard, Overridden
 from sidecar.core.value import replace
-from sidecar.replay.record import Record
+from sidecar.replay.record import Outside, Record
 from sidecar.replay.worlds.past import Past
 
 STRETCHES = 10
+LATELY = 60.0  # seconds before a stretch from which health probes are told again: rows of them need more than the last
 
 
 def stretches_of(past: Sequence[Past], most: int) -> tuple[Past, ...]:
@@ -44,10 +45,15 @@ def _part(record: Record, first: int, last: int) -> Record:
     part = copy(record)
     part.chats = record.chats[first:last]
     begins, ends = part.span
-    known: dict[str, DormancyHeard | Overridden] = {}
+    known: dict[str, Outside] = {}
+    probes: list[Outside] = []
     for fact in record.outside:
-        if fact.at < begins:
+        if fact.at >= begins:
+            break
+        if isinstance(fact, HealthHeard):
+            probes += [fact] if begins - fact.at <= LATELY else []
+        else:
             known[fact.target if isinstance(fact, Overridden) else ""] = fact
     later = [fact for fact in record.outside if begins <= fact.at <= ends]
-    part.outside = [*(replace(fact, at=begins) for fact in known.values()), *later]
+    part.outside = [*(replace(fact, at=begins) for fact in (*known.values(), *probes)), *later]
     return part

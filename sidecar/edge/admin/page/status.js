@@ -74,8 +74,9 @@ const STATES = {
 };
 const MOVES = {
   failure_rate: "too many failures", consecutive: "too many failures in a row", slow_rate: "too many slow calls", probe_failed: "the probe failed",
-  recovered: "probes succeeded", timer: "its time was over", window_opened: "its power window opened", override: "an override", override_ended: "an override ended",
+  recovered: "probes succeeded", timer: "its time was over", window_opened: "its power window opened", health: "its health probes succeed again", override: "an override", override_ended: "an override ended",
 };
+const HEALTH = { up: "health probes are good", down: "down by its health probes: not asked", unknown: "health not known: asked as if it were well" };
 const OUTCOMES = {
   primary: "good", fallback: "warn", local: "bad", failed: "bad", client_gone: "calm",
 };
@@ -192,6 +193,7 @@ function show() {
   showCalls($("last"), calls.last, state.policy.deadline_seconds);
   $("calls-none").hidden = calls.degraded.length > 0;
   showOverrides(state.overrides);
+  showWorkers(state.workers ?? []);
   showCandidate(state.shadow);
   tick();
 }
@@ -228,6 +230,9 @@ function showAnswer(state, last) {
 
 function showWarnings(state) {
   const problems = state.policy_problems.map((text) => ["Policy files cannot be used, the one before stays in force: ", text]);
+  const chaos = state.chaos?.active ?? false;
+  $("warnings").classList.toggle("chaos", chaos);
+  put($("warnings-title"), chaos ? "Chaos is on: attempts on targets are broken on purpose" : "Warnings");
   const notes = state.notes.map((text) => ["Note: ", text]);
   const all = [...problems, ...notes];
   const told = JSON.stringify(all);
@@ -281,7 +286,7 @@ function showTarget(parts, name, depth, state) {
   const { breaker, limiter, retry_budget: budget, ...rest } = state.targets[name];
   const [tone, word, meaning] = known(STATES, breaker.state, ["calm", breaker.state, ""]);
   const move = state.breaker_moves[name];
-  put(parts.role, [depth ? `fallback ${depth}` : "primary", rest.dormant ? "dormant by power policy" : "", rest.off ? "switched off by override" : ""].filter(Boolean).join(" · "));
+  put(parts.role, [depth ? `fallback ${depth}` : "primary", rest.dormant ? "dormant by power policy" : "", rest.off ? "switched off by override" : "", rest.health?.state === "down" ? "down by its health probes" : ""].filter(Boolean).join(" · "));
   put(parts.place, state.destinations[name] ?? "");
   parts.state.dataset.tone = tone;
   sign(parts.sign, tone);
@@ -294,12 +299,21 @@ function showTarget(parts, name, depth, state) {
     gauge(parts, label, part(rate), `${share(rate[0])}, trips at ${share(rate[1])}${label === "Failure rate" ? few : ""}`);
   }
   gauge(parts, "Good probes", breaker.state === "half_open" ? part(breaker.good_probes) : 0, breaker.state === "half_open" ? `${breaker.good_probes[0]} of ${breaker.good_probes[1]}` : `closes after ${breaker.good_probes[1]}`);
-  gauge(parts, "Slots", part(limiter.in_flight), `${limiter.in_flight[0]} of ${limiter.in_flight[1]} in use`);
+  gauge(parts, "Slots", part(limiter.in_flight), `${limiter.in_flight[0]} of ${limiter.in_flight[1]} in use${moving(limiter)}`);
   gauge(parts, "Queue", part(limiter.queued), `${limiter.queued[0]} of ${limiter.queued[1]} waiting`);
   gauge(parts, "Retry budget", 0, `${number(budget[0])} of ${number(budget[1])} left`);
   parts.rows.get("Retry budget").fill.style.setProperty("--fill", `${part(budget) * 100}%`);
+  const health = rest.health ?? null;
+  if (health) gauge(parts, "Health", part(health.failures_in_row), `${known(HEALTH, health.state, health.state)}; ${many(health.failures_in_row[0], "failed probe")} in a row, ${health.failures_in_row[1]} take it away`);
+  else if (parts.rows.has("Health")) { parts.rows.get("Health").bar.parentNode.remove(); parts.rows.delete("Health"); }
   const p95 = rest.latency_p95_seconds === null ? "p95 not known before 20 answers" : `p95 ${took(rest.latency_p95_seconds)}`;
   put(parts.also, depth ? `${p95} · the targets above leave it ${took(rest.reserve_seconds)}` : p95);
+}
+
+// What moves the slots, where something does.
+function moving({ adaptive, slow_start_seconds_left: left }) {
+  const found = adaptive ? ` · adaptive, ${adaptive.bounds[0]} to ${adaptive.bounds[1]}` : "";
+  return left === undefined ? found : `${found} · slow start, all in ${took(left)}`;
 }
 
 // -- trend ---------------------------------------------------------------------------------------
@@ -414,6 +428,14 @@ function showOverrides(overrides) {
 const QUOTED = (order) => `'${JSON.stringify(order)}'`;
 put($("command"), ["", "/release"].map((path) => `curl -s -X POST ${location.origin}/overrides${path} -H "X-VX11-Admin-Token: $TOKEN" \\\n     -d `
   + QUOTED(path ? { target: "switch" } : { target: "switch", kind: "off", author: "you", reason: "moving it", ttl: "10m" })).join("\n\n"));
+
+// -- workers, where there are several ---------------------------------------------------------------
+
+function showWorkers(workers) {
+  $("crew").hidden = workers.length === 0;
+  $("workers").replaceChildren(...workers.map((each) => h("li", {}, h("strong", {}, `Worker ${each.worker}`),
+    ` ${each.status} for ${span(each.up_seconds)} · ${many(each.connections, "connection")} · ${Object.entries(each.breakers).map(([name, state]) => `${name} ${state}`).join(", ")} · pid ${each.pid}`)));
+}
 
 // -- the candidate of --shadow --------------------------------------------------------------------
 

@@ -1,15 +1,20 @@
 """Facts to Prometheus. This room alone knows metric names, and it alone knows the library.
 
     family      how a family is declared: closed labels, every child there from the start, reference text
+    chaos       what is broken on purpose
     chat        who answered chats, and how long that took
     ladder      requests to targets, retries, refusals, breakers' moves, overrides
-    machines    limiter, breaker window and budget, read at the scrape
+    health      probes of targets
+    keys        Idempotency-Keys used, remembered and sent
+    machines    limiter, breaker window, budget and health, read at the scrape
     relay       the data port: relayed and refused requests, connections, routes used
     policy      the thresholds in force, reloads
     observed    chat under mode: shadow, and what the gateway makes of it
     shadow      what a candidate policy would have made of it
+    shared      what replicas keep together
     process     build, event loop, lost lines
     exposition  the answer to a scrape; the admin port alone imports it
+    mounted     the same for an application's own server; negotiation: which format is asked for
 
 Nothing a client sends ever becomes a label. A word that is in no closed set counts as ``other``.
 """
@@ -25,10 +30,14 @@ from prometheus_client.registry import CollectorRegistry
 from sidecar.core.comparison import Compared
 from sidecar.core.engine import Gauges
 from sidecar.core.fact import ReloadEnded
+from sidecar.core.idempotency import Held
 from sidecar.core.shadow import Beside
 from sidecar.edge.outlets.sink import Sink, together
+from sidecar.edge.outlets.telemetry.chaos import ChaosMetrics
 from sidecar.edge.outlets.telemetry.chat import OUTCOMES, ChatMetrics
 from sidecar.edge.outlets.telemetry.family import PREFIX, TARGETS, Declared, Families
+from sidecar.edge.outlets.telemetry.health import HealthMetrics
+from sidecar.edge.outlets.telemetry.keys import KeyMetrics
 from sidecar.edge.outlets.telemetry.ladder import LadderMetrics
 from sidecar.edge.outlets.telemetry.machines import MachineMetrics
 from sidecar.edge.outlets.telemetry.observed import ObservedMetrics
@@ -36,6 +45,7 @@ from sidecar.edge.outlets.telemetry.policy import PolicyMetrics
 from sidecar.edge.outlets.telemetry.process import ProcessMetrics
 from sidecar.edge.outlets.telemetry.relay import KINDS, RelayMetrics
 from sidecar.edge.outlets.telemetry.shadow import ShadowMetrics
+from sidecar.edge.outlets.telemetry.shared import SharedMetrics
 
 __all__ = ["OUTCOMES", "PREFIX", "TARGETS", "Declared", "Registry", "Telemetry"]
 
@@ -53,19 +63,40 @@ class Telemetry(Sink):
         self.declared: list[Declared] = families.declared
         self._relay = RelayMetrics(families)
         chat, ladder, policy = ChatMetrics(families, now), LadderMetrics(families), PolicyMetrics(families)
-        observed = ObservedMetrics(families)
+        observed, health = ObservedMetrics(families), HealthMetrics(families)
+        self._keys = KeyMetrics(families)
         self._machines = MachineMetrics(families)
         self._shadow = ShadowMetrics(families)
         self._process = ProcessMetrics(families)
-        self.takes = together(chat.takes, ladder.takes, self._relay.takes, policy.takes, observed.takes)
+        chaos, shared = ChaosMetrics(families), SharedMetrics(families)
+        takes = (
+            chat.takes,
+            ladder.takes,
+            self._relay.takes,
+            policy.takes,
+            observed.takes,
+            health.takes,
+            self._keys.takes,
+            chaos.takes,
+            shared.takes,
+        )
+        self.takes = together(*takes)
 
     def lagged(self, seconds: float) -> bool:
         """Note by how much the event loop was late; whether that was a stall."""
         return self._process.lagged(seconds)
 
+    def started_before(self, times: int) -> None:
+        """Note how often a worker of this number was started before this one."""
+        self._process.restarts.inc(times)
+
     def watch_engine(self, gauges: Callable[[], Mapping[str, Gauges]]) -> None:
         """Let the figures of limiters, breakers and budgets be read from ``gauges`` at each scrape."""
         self._machines.read = gauges
+
+    def watch_keys(self, held: Callable[[], Held | None]) -> None:
+        """The same for what is remembered of Idempotency-Keys, None while that is off."""
+        self._keys.read = held
 
     def compared(self, told: Compared) -> None:
         """Note what a candidate would have made of a chat."""

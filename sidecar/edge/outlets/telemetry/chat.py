@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, get_args
 
 from prometheus_client.metrics_core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -19,7 +19,8 @@ OUTCOMES = {  # outcome of a chat, and the statuses it can have
     "fallback": (200,),
     "local": (200,),
     "failed": (500, 503),
-    "rejected": (400, 401, 403, 408, 413, 422, 429),
+    "replayed": (200,),
+    "rejected": (400, 401, 403, 408, 409, 413, 422, 429),
     "client_gone": (499,),
 }
 _CODES = tuple(sorted({str(code) for codes in OUTCOMES.values() for code in codes}))
@@ -34,8 +35,8 @@ class ChatMetrics:
         self._requests = families.counters(
             "chat_requests_total",
             "Chats that got an answer, by who gave it and its status: primary is the first target of the ladder, fallback one "
-            "below it, local our own text, failed an error of ours or too much to do, rejected a request that no target was asked about, "
-            "client_gone a client that left first (499 is never sent)",
+            "below it, local our own text, failed an error of ours or too much to do, replayed an answer given before under the same "
+            "Idempotency-Key, rejected a request that no target was asked about, client_gone a client that left first (499 is never sent)",
             [(outcome, str(code)) for outcome, codes in OUTCOMES.items() for code in codes],
             outcome=OUTCOMES,
             code=_CODES,
@@ -56,6 +57,12 @@ class ChatMetrics:
             "Chats refused for want of a valid token: none sent, or a wrong one",
             reason=_AUTH.values(),
         )
+        self._forward_auth = families.counters(
+            "forward_auth_total",
+            "Questions of another proxy whether a request may pass (forward auth at the admin port), by what was answered: a valid token, "
+            "none sent, or a wrong one",
+            result=get_args(facts.TokenJudgement),
+        )
         self._fallbacks = families.counters(
             "fallbacks_total", "Chats that the primary did not answer, by the first reason for that", reason=Reason
         )
@@ -66,8 +73,10 @@ class ChatMetrics:
         self._since = _Degraded(families, now)
         self.takes: Mapping[type, Callable[[Any], None]] = {
             facts.ChatServed: self._served,
+            facts.ChatReplayed: self._replayed,
             facts.ChatRejected: self._rejected,
             facts.CallEnded: self._ended,
+            facts.TokenJudged: lambda fact: self._forward_auth[fact.result,].inc(),
         }
 
     def _served(self, fact: facts.ChatServed) -> None:
@@ -75,6 +84,10 @@ class ChatMetrics:
         exemplar = {"trace_id": fact.trace_id} if fact.trace_id and fact.sampled else None
         self._seconds[fact.outcome,].observe(fact.seconds, exemplar)
         self._overhead.observe(fact.overhead)
+
+    def _replayed(self, fact: facts.ChatReplayed) -> None:
+        self._requests["replayed", str(fact.status)].inc()
+        self._seconds["replayed",].observe(fact.seconds)
 
     def _rejected(self, fact: facts.ChatRejected) -> None:
         outcome = _UNJUDGED.get(fact.status, "rejected")

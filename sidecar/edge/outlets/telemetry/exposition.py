@@ -6,8 +6,9 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 from prometheus_client.aiohttp import make_aiohttp_handler
-from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import CollectorRegistry
+
+from sidecar.edge.outlets.telemetry.negotiation import choosable
 
 
 def exposition(registry: CollectorRegistry) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
@@ -21,9 +22,4 @@ def exposition(registry: CollectorRegistry) -> Callable[[web.Request], Awaitable
 
 
 def _choosable(request: web.Request) -> bool:
-    """Whether the library can make sense of Accept: a version there that is no number is an exception to it."""
-    try:
-        choose_encoder(",".join(request.headers.getall("Accept", ())))
-    except (TypeError, ValueError):
-        return False
-    return True
+    return choosable(",".join(request.headers.getall("Accept", ())))

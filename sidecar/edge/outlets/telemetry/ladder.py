@@ -6,16 +6,19 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from sidecar.core import fact as facts
+from sidecar.core.attempt import LOST_RACE
 from sidecar.core.breaker import State
 from sidecar.core.vocabulary import UNSENT, Binding, ErrorKind, Override, Reason, Verdict
 from sidecar.edge.outlets.telemetry.family import OTHER, TARGETS, Families
 from sidecar.policy.objectives import CHAT_EDGES
 
-CLIENT_GONE = "client_gone"
-RESULTS = (*(verdict.value for verdict in Verdict), *(kind.value for kind in ErrorKind), CLIENT_GONE)
+CLIENT_GONE, LOST = "client_gone", "lost_race"
+RESULTS = (*(verdict.value for verdict in Verdict), *(kind.value for kind in ErrorKind), CLIENT_GONE, LOST)
 RETRIED = (*(kind.value for kind in ErrorKind), "429", "500", "502", "503", "504", OTHER)
 DENIED = ("attempts", "effects", "open", "deadline", "budget")
-REFUSED = (Reason.OPEN, Reason.TIMEOUT, Reason.LIMITED, Reason.DORMANT, Reason.OFF)
+HEDGES_DENIED = ("open", "deadline", "load", "limited", "budget")
+WON = ("first", "hedge", "none", "left")
+REFUSED = (Reason.OPEN, Reason.TIMEOUT, Reason.LIMITED, Reason.DORMANT, Reason.UNHEALTHY, Reason.OFF, Reason.AFFINITY)
 MISCONFIGURED = (
     *(kind.value for kind in ErrorKind if kind not in UNSENT),
     "401",
@@ -33,12 +36,14 @@ TRANSITIONS = (
     ("open", "probe_failed"),
     ("half_open", "timer"),
     ("half_open", "window_opened"),
+    ("half_open", "health"),
     ("closed", "recovered"),
     ("forced_open", "override"),
     ("forced_closed", "override"),
     ("half_open", "override_ended"),
     ("closed", "override_ended"),
 )
+LIMITED = ("room", "latency", "timeout", "unmeasured", "slow_start", "policy")
 
 
 class LadderMetrics:
@@ -46,7 +51,8 @@ class LadderMetrics:
         self._attempts = families.counters(
             "upstream_attempts_total",
             "Requests sent to a target that have ended: by what the answer means (success, degraded, retryable, fatal, "
-            "caller_error, misconfigured, ignored), by the kind of error where there was no answer, or client_gone",
+            "caller_error, misconfigured, ignored), by the kind of error where there was no answer, client_gone, or lost_race (of two "
+            "side by side the other answered first)",
             target=TARGETS,
             result=RESULTS,
         )
@@ -69,10 +75,24 @@ class LadderMetrics:
             target=TARGETS,
             reason=DENIED,
         )
+        self._hedges = families.counters(
+            "hedges_total",
+            "Second requests beside a late first one, by who answered: the first, the hedge, none (both failed), left (the client did)",
+            target=TARGETS,
+            won=WON,
+        )
+        self._hedges_denied = families.counters(
+            "hedges_denied_total",
+            "Late requests that got no hedge: open (the breaker is not closed), deadline (too little time left), load "
+            "(hedge.max_extra_load is used up), limited (no slot is free), budget (the retry budget is empty)",
+            target=TARGETS,
+            reason=HEDGES_DENIED,
+        )
         self._refusals = families.counters(
             "target_refusals_total",
             "Chats for which a target was not asked at all: breaker open, no time left (timeout), no slot (limited), dormant "
-            "by power policy, or off by an operator's override",
+            "by power policy, down by its health probes (unhealthy), off by an operator's override, or passed over because the session "
+            "stays where it fell back (affinity)",
             target=TARGETS,
             reason=REFUSED,
         )
@@ -100,6 +120,14 @@ class LadderMetrics:
             to=State,
             reason=dict.fromkeys(why for _, why in TRANSITIONS),
         )
+        self._limits = families.counters(
+            "limiter_moves_total",
+            "Moves of a target's limit, adaptive or in a slow start, by what caused them: room (answers take in company what they take "
+            "alone), latency (they take longer), timeout, unmeasured (nobody was ever alone, so it is measured at min_concurrent), "
+            "slow_start, or policy (a reload)",
+            target=TARGETS,
+            reason=LIMITED,
+        )
         self._dormant = families.gauge(
             "dormant",
             "1 while madre's power state says that the switch is off on purpose; 0 if it is on or could not be read",
@@ -114,8 +142,11 @@ class LadderMetrics:
             facts.AttemptEnded: self._attempt_ended,
             facts.Retried: lambda fact: self._retries[fact.target, fact.cause].inc(),
             facts.RetryDenied: lambda fact: self._denied[fact.target, fact.why].inc(),
+            facts.HedgeEnded: lambda fact: self._hedges[fact.target, fact.won].inc(),
+            facts.HedgeDenied: lambda fact: self._hedges_denied[fact.target, fact.why].inc(),
             facts.Refused: lambda fact: self._refusals[fact.target, fact.reason].inc(),
             facts.BreakerMoved: self._breaker_moved,
+            facts.LimitMoved: lambda fact: self._limits[fact.target, fact.why].inc(),
             facts.DormancyHeard: self._dormancy_heard,
             facts.Overridden: self._overridden,
         }
@@ -149,5 +180,5 @@ class LadderMetrics:
 
 def _result(fact: facts.AttemptEnded) -> str:
     if fact.outcome is None:
-        return CLIENT_GONE
+        return LOST if fact.rule == LOST_RACE else CLIENT_GONE
     return fact.outcome.error.value if fact.outcome.error is not None else fact.verdict.value

@@ -17,6 +17,7 @@ LIMITS: Mapping[str, Callable[[Target], float]] = {
     "min_calls": lambda target: target.breaker.min_calls,
     "window_calls": lambda target: target.breaker.window.size,
     "max_concurrent": lambda target: target.limiter.max_concurrent,
+    "min_concurrent": lambda target: target.limiter.min_concurrent,
     "queue": lambda target: target.limiter.queue,
     "budget_burst": lambda target: target.retry_budget.burst,
     "budget_ratio": lambda target: target.retry_budget.ratio,
@@ -53,7 +54,7 @@ class PolicyMetrics:
             "policy_limit",
             "The thresholds in force for a target of the ladder: failure_rate and slow_rate (shares) and consecutive trip the "
             "breaker, min_calls and window_calls (of a window that counts calls) are calls, max_concurrent and queue are the limiter's "
-            "places, budget_burst is in retries, budget_ratio in retries per call",
+            "places, min_concurrent is the lower bound of an adaptive limit, budget_burst is in retries, budget_ratio in retries per call",
             target=TARGETS,
             limit=LIMITS,
         )

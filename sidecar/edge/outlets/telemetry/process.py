@@ -33,6 +33,10 @@ class ProcessMetrics:
             "event_loop_stalls_total",
             f"Ticks of the event loop that came more than {STALL * 1000:.0f} ms late; each is a line loop_stalled in the log",
         )
+        self.restarts = families.counter(
+            "worker_restarts_total",
+            "Times that the worker of this number was started before; 0 where there is one process alone",
+        )
         self.lines = Lines(families)
         ProcessCollector(registry=families.registry)
         GCCollector(registry=families.registry)

@@ -96,6 +96,7 @@ class RelayMetrics:
             facts.MessageRefused: lambda fact: self._refused[fact.why,].inc(),
             facts.RequestShed: lambda fact: self._shed[fact.why,].inc(),
             facts.ChatServed: self._chat_ended,
+            facts.ChatReplayed: self._chat_ended,
             facts.ChatRejected: self._chat_ended,
         }
 
@@ -120,5 +121,5 @@ class RelayMetrics:
             self._ended[kind, method, hundreds] = child
         return child
 
-    def _chat_ended(self, fact: facts.ChatServed | facts.ChatRejected) -> None:
+    def _chat_ended(self, fact: facts.ChatServed | facts.ChatReplayed | facts.ChatRejected) -> None:
         self._used[fact.template,].inc()

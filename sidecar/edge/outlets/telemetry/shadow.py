@@ -41,7 +41,8 @@ class ShadowMetrics(Collector):
             "shadow_undecided_total",
             "Chats not decided to their end, by why: the candidate asks whom nobody asked (not_asked) or not then (other_moment), waits "
             "longer than the record (cut_off), sends something else (other_request), looks at words of an answer that were not kept "
-            "(unread), gives up on a connection of which nobody knows when it stood (connecting), or too many were under way (crowded)",
+            "(unread), gives up on a connection of which nobody knows when it stood (connecting), one of the two asks a late target "
+            "a second time (hedged), or too many were under way (crowded)",
             why=Why,
         )
         self._seconds = families.histograms(

@@ -11,7 +11,18 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from sidecar.policy.difference.change import Change
-from sidecar.policy.difference.words import answers, breakers, load, passage, relay, rest, time
+from sidecar.policy.difference.words import (
+    answers,
+    breakers,
+    chaos,
+    health,
+    load,
+    passage,
+    relay,
+    repetition,
+    rest,
+    time,
+)
 
 Words = Callable[[Change], str]
 
@@ -25,9 +36,9 @@ class Group(NamedTuple):
 
 
 GROUPS = (
-    Group("answers", "Who answers", answers.WORDS),
+    Group("answers", "Who answers", {**answers.WORDS, **repetition.WORDS, **chaos.WORDS}),
     Group("time", "How long it takes", time.WORDS),
-    Group("load", "How hard targets are asked", {**load.WORDS, **breakers.WORDS}),
+    Group("load", "How hard targets are asked", {**load.WORDS, **breakers.WORDS, **health.WORDS}),
     Group("passage", "Who may pass", passage.WORDS),
     Group("relay", "Relay", relay.WORDS),
     Group("rest", "Journal and objectives", rest.WORDS),

@@ -17,6 +17,7 @@ _CAUSES = {
     "budget": "has no retry left in its budget",
     "limited": "has no slot free",
     "dormant": "is off by power policy",
+    "unhealthy": "fails its health probes",
     "misconfigured": "refuses our token, path or body",
 }
 
@@ -37,6 +38,14 @@ def _paths(change: Change) -> str:
     said = [f"a chat to {listed(added)} is answered here instead of relayed"] if added else []
     said += [f"a chat to {listed(removed)} goes round the ladder to the gateway"] if removed else []
     return "; ".join([*said, *([] if change.new else ["no chat is answered here any more"])])
+
+
+def _commands(change: Change) -> str:
+    if not change.b.policy.intercept.paths:
+        return "nothing while intercept.paths is empty"
+    if change.new == "relay":
+        return "a chat that comes as a command goes round the ladder to the gateway; a token is demanded as before"
+    return "a chat that comes as a command (message) is answered here instead of relayed; every other command goes to the gateway as before"
 
 
 def _ladder(change: Change) -> str:
@@ -164,6 +173,17 @@ def _local_text(change: Change) -> str:
     return "; ".join(said) or f"nothing: the order is another, and {first} is still the first"
 
 
+_SHAPES = {
+    "superset": "the reference's eight fields and those that today's UI reads",
+    "reference": "the reference's eight fields and no other, so today's UI no longer shows who answered, and why is in Proxy-Status alone",
+    "stub": "ok and data as the old stub had them, in which today's UI finds no response",
+}
+
+
+def _shape(change: Change) -> str:
+    return f"an answer to a chat has {_SHAPES[change.new]}; errors stay as they are"
+
+
 def _not_heard(change: Change) -> str | None:
     """Why the power state makes no difference."""
     missing = [name for name in ("switch", "madre") if name not in change.b.names]
@@ -190,10 +210,22 @@ def _dormant_poll(change: Change) -> str:
     )
 
 
+def _stick(change: Change) -> str:
+    below = change.b.names[1:]
+    if not below:
+        return f"nothing: nobody stands below {change.b.names[0]}" if change.b.names else "nothing: nobody is asked"
+    if not change.new:
+        return f"a session that fell back is answered by {change.b.names[0]} again as soon as that can"
+    stays = f"a session that fell back to {listed(below)} is answered by the same for {t(change.new)}"
+    return f"{stays} instead of {t(change.old)}" if change.old else f"{stays}, though {change.b.names[0]} may be back"
+
+
 WORDS: Mapping[str, Callable[[Change], str]] = MappingProxyType(
     {
+        "affinity.stick": _stick,
         "mode": _mode,
         "intercept.paths": _paths,
+        "intercept.commands": _commands,
         "targets": _ladder,
         "targets[].url": _url,
         "targets[].path": _path,
@@ -206,6 +238,7 @@ WORDS: Mapping[str, Callable[[Change], str]] = MappingProxyType(
         "fallback.on": _fallback_on,
         "fallback.local": _local,
         "fallback.local_text": _local_text,
+        "reply.shape": _shape,
         "dormant.mode": _dormant_mode,
         "dormant.poll": _dormant_poll,
     }

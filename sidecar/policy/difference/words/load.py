@@ -7,6 +7,9 @@ from types import MappingProxyType
 
 from sidecar.policy.difference.change import BEFORE_SENDING, Change, instead, listed, many
 from sidecar.policy.figures import resends
+from sidecar.policy.model import Target
+from sidecar.policy.units import duration_text as t
+from sidecar.policy.units import share_text
 
 
 def _attempts(change: Change) -> str:
@@ -16,7 +19,20 @@ def _attempts(change: Change) -> str:
 
 
 def _effects(change: Change) -> str:
+    """Whether a request may be sent again, and whether it has a key by which that is seen."""
+    said = _sent_again(change)
+    if change.new == "dedup":
+        return f"{said.removeprefix('nothing: ')}; {change.name} gets an Idempotency-Key with every request"
+    if change.old == "dedup":
+        return f"{said.removeprefix('nothing: ')}; {change.name} gets no Idempotency-Key any more"
+    return said
+
+
+def _sent_again(change: Change) -> str:
     name, now = change.name, resends(change.now)
+    if change.before.hedges != change.after.hedges:
+        sends = "gets a second request where the first is late" if change.after.hedges else "gets no hedge any more"
+        return f"{name} {sends}; {_attempts(change)}, hedges not counted"
     if change.before.attempts == change.after.attempts == 1:
         return f"nothing: {_attempts(change)}"
     if now == resends(change.was):
@@ -102,7 +118,8 @@ def _burst(change: Change) -> str:
 def _concurrent(change: Change) -> str:
     name, queue = change.name, change.now.limiter.queue
     beyond = f"{queue} more may wait for a slot" if queue else f"beyond, {change.b.then(name, 'limited')}"
-    return f"{name} gets {many(change.new, 'chat')} at once instead of {change.old}; {beyond}"
+    most = "" if change.now.limiter.adaptive == "off" else " at most"
+    return f"{name} gets {many(change.new, 'chat')} at once{most} instead of {change.old}; {beyond}"
 
 
 def _queue(change: Change) -> str:
@@ -110,6 +127,74 @@ def _queue(change: Change) -> str:
     if not change.new:
         return f"a chat that finds no slot of {name} free does not wait for one: {then}"
     return f"{many(change.new, 'chat')} may wait for a slot of {name} instead of {change.old}; beyond, {then}"
+
+
+def _why_no_hedge(change: Change) -> str | None:
+    name, now = change.name, change.now
+    if not now.hedge.enabled:
+        return f"nothing: {name} is not hedged"
+    if change.after.hedges:
+        return None
+    if now.effects == "unsafe":
+        return f"nothing: {name} is unsafe, and never gets a second request beside the first"
+    return f"nothing: no hedge of {name} is ever sent, for want of a share, a whole retry in the budget, a second slot or time"
+
+
+def _late(target: Target) -> str:
+    delay = target.hedge.delay
+    return f"the {delay} of its last answers" if isinstance(delay, str) else t(delay)
+
+
+def _hedge(change: Change) -> str:
+    if change.new:
+        load = f"for {share_text(change.now.hedge.max_extra_load)} of the chats at most"
+        sent = f"{change.name} gets a second request where the first takes longer than {_late(change.now)}, {load}"
+        return _why_no_hedge(change) or sent
+    sent = f"{change.name} gets no second request any more where the first is late"
+    return sent if change.before.hedges else f"nothing: {change.name} was never hedged"
+
+
+def _hedge_delay(change: Change) -> str:
+    late = f"a request to {change.name} is late after {_late(change.now)} instead of {_late(change.was)}"
+    return _why_no_hedge(change) or late
+
+
+def _hedge_load(change: Change) -> str:
+    load = instead(share_text(change.old), share_text(change.new), " at most")
+    return _why_no_hedge(change) or f"hedges on {change.name} as a share of the chats: {load}"
+
+
+def _adaptive(change: Change) -> str:
+    name, limits = change.name, change.now.limiter
+    if change.new == "off":
+        return f"{name} gets {many(limits.max_concurrent, 'chat')} at once, however long they then wait there for each other"
+    between = f"{limits.min_concurrent} to {limits.max_concurrent}"
+    return f"{name} gets as many chats at once as it answers without making them wait for each other, {between}"
+
+
+def _not_adaptive(change: Change) -> str | None:
+    return f"nothing: the limit of {change.name} does not adapt" if change.now.limiter.adaptive == "off" else None
+
+
+def _least(change: Change) -> str:
+    falls = f"the limit of {change.name} falls to {many(change.new, 'chat')} at once and no further, instead of {change.old}"
+    return _not_adaptive(change) or falls
+
+
+def _tolerance(change: Change) -> str:
+    when = "later, and more wait there" if change.up else "sooner, and sometimes by chance"
+    falls = f"the limit of {change.name} falls where answers take {change.new:g} times what they take alone instead of {change.old:g}"
+    return _not_adaptive(change) or f"{falls}: {when}"
+
+
+def _slow_start(change: Change) -> str:
+    name, most = change.name, change.now.limiter.max_concurrent
+    if most == 1:
+        return f"nothing: {name} has one slot"
+    if not change.new:
+        return f"when {name} has recovered it gets all its slots at once, instead of over {t(change.old)}"
+    before = f"over {t(change.old)}" if change.old else "at once"
+    return f"when {name} has recovered its slots grow from 1 to {most} over {t(change.new)}, instead of {before}"
 
 
 WORDS: Mapping[str, Callable[[Change], str]] = MappingProxyType(
@@ -121,7 +206,14 @@ WORDS: Mapping[str, Callable[[Change], str]] = MappingProxyType(
         "targets[].retry.only_if_unsent": _only_if_unsent,
         "targets[].retry_budget.ratio": _ratio,
         "targets[].retry_budget.burst": _burst,
+        "targets[].hedge.enabled": _hedge,
+        "targets[].hedge.delay": _hedge_delay,
+        "targets[].hedge.max_extra_load": _hedge_load,
         "targets[].limiter.max_concurrent": _concurrent,
         "targets[].limiter.queue": _queue,
+        "targets[].limiter.adaptive": _adaptive,
+        "targets[].limiter.min_concurrent": _least,
+        "targets[].limiter.tolerance": _tolerance,
+        "targets[].limiter.slow_start": _slow_start,
     }
 )

@@ -21,7 +21,25 @@ def _mode(change: Change) -> str:
 def _header(change: Change) -> str:
     if change.b.policy.auth.mode == "off":
         return "nothing for chats while auth.mode is off"
+    if "header" not in change.b.policy.auth.sources:
+        return "nothing while auth.sources does not name header"
     return f"the token is read from {change.new}; who sends it in {change.old} is refused with 401"
+
+
+def _sources(change: Change) -> str:
+    if change.b.policy.auth.mode == "off":
+        return "nothing for chats while auth.mode is off"
+    places = {"header": change.b.policy.auth.header, "bearer": "Authorization: Bearer", "query": "?token= in the query"}
+    added, removed = change.lists()
+    said = [f"a token in {listed((places[one] for one in added), 'or')} is looked at"] if added else []
+    said += (
+        [f"who sends one only in {listed((places[one] for one in removed), 'or')} is refused with 401"]
+        if removed
+        else []
+    )
+    if len(change.new) > 1:
+        said.append(f"of several the first counts, in the order {', '.join(change.new)}")
+    return "; ".join(said)
 
 
 def _chars(change: Change) -> str:
@@ -60,6 +78,16 @@ def _sessions(change: Change) -> str:
     )
 
 
+def _shared(change: Change) -> str:
+    longer = "a slow Redis is waited for longer" if change.up else "a slow Redis is sooner taken for a dead one"
+    return f"a chat waits {t(change.new)} instead of {t(change.old)} for the limits that replicas share: {longer}"
+
+
+def _pause(change: Change) -> str:
+    later = "later" if change.up else "sooner"
+    return f"a Redis that failed is tried again after {t(change.new)} instead of {t(change.old)}: limits hold across replicas {later}"
+
+
 def _at_once(what: str) -> Callable[[Change], str]:
     def words(change: Change) -> str:
         turned = "fewer are turned away" if change.up else "more are turned away, so that the rest is served in time"
@@ -89,6 +117,7 @@ WORDS: Mapping[str, Callable[[Change], str]] = MappingProxyType(
     {
         "auth.mode": _mode,
         "auth.header": _header,
+        "auth.sources": _sources,
         "guards.max_message_chars": _chars,
         "guards.max_body": _body,
         "guards.rate_limit": _rate("one session may chat"),
@@ -98,6 +127,8 @@ WORDS: Mapping[str, Callable[[Change], str]] = MappingProxyType(
             "of a client's metadata, passed on to the switch: {}",
             "of a client's metadata, no longer passed on to the switch: {}",
         ),
+        "shared.timeout": _shared,
+        "shared.pause": _pause,
         "overload.chats": _at_once("chats"),
         "overload.relays": _at_once("relayed requests that wait for an answer"),
         "overload.wait": _wait,
