@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PURE := sidecar/core/*,sidecar/policy/*,sidecar/wire/*,sidecar/rules/*,sidecar/replay/*
 SOURCES := sidecar tests benchmarks dashboards deploy
 
-.PHONY: help lab test acceptance containers incident properties fuzz soak fidelity golden lint format deps lock dashboards bench bench-own bench-wire bench-instructions bench-policies bench-replicas bench-workers clean
+.PHONY: help lab test acceptance containers incident properties fuzz soak faults fidelity golden lint format deps lock dashboards bench bench-own bench-wire bench-instructions bench-policies bench-replicas bench-workers clean
 
 help:
 	@echo "make lab         try the sidecar on this machine: a small VX11 that breaks on demand (LAB_SECONDS=n ends it by itself)"
@@ -26,6 +26,7 @@ help:
 	@echo "make bench-instructions  what its parts cost in instructions, part by part (3 minutes; BENCH='relay --against before.json' and such)"
 	@echo "make bench-policies  each feature of a policy off and on, where it helps and where its guard holds (BENCH='hedge --seeds 5' and such)"
 	@echo "make bench-replicas  limits that three replicas keep together in a Redis, while it is there and while it is gone"
+	@echo "make faults      everything switch and madre can do wrong, alone and in pairs, live and on virtual time (10 minutes; BENCH='--seeds 5')"
 	@echo "make bench-workers   several worker processes on one port: what they give, what they cost, whether their metrics add up"
 	@echo "make lock        resolve dependencies anew and write the locks with hashes"
 
@@ -81,6 +82,9 @@ bench-instructions: .venv/.ready deps
 
 bench-policies: .venv/.ready
 	$(BIN)/python -m benchmarks.policies $(BENCH)
+
+faults: .venv/.ready
+	$(BIN)/python -m benchmarks.faults $(BENCH)
 
 bench-workers: .venv/.ready deps
 	$(BIN)/python -m benchmarks.workers $(BENCH)
