@@ -21,7 +21,6 @@ from aiohttp import web
 
 from sidecar.lab.answers import RefusedError, bad_request, server_error
 from sidecar.lab.faults import Faults
-from sidecar.lab.pace import Pace
 from sidecar.lab.routes import Ask, path_and_query
 
 logger = logging.getLogger(__name__)
@@ -62,11 +61,15 @@ class _Server(web.Server):
 
 
 class Listener:
-    def __init__(self, app: App, pace: Pace, faults: Faults | None = None, host: str = LOOPBACK) -> None:
+    """``keep_alive`` is in wall-clock seconds, whatever the lab's tempo: clients count on it by clocks of their own."""
+
+    def __init__(
+        self, app: App, faults: Faults | None = None, host: str = LOOPBACK, *, keep_alive: float = KEEP_ALIVE
+    ) -> None:
         self._app = app
         self._faults = faults
         settings = {"max_line_size": HEADER_LIMIT, "max_field_size": HEADER_LIMIT, "access_log": None}
-        self._server = _Server(self._serve, keepalive_timeout=pace.real(KEEP_ALIVE), **settings)
+        self._server = _Server(self._serve, keepalive_timeout=keep_alive, **settings)
         self._listening: asyncio.Server | None = None
         self._place: socket.socket | None = None
         self._tasks: set[asyncio.Task[Any]] = set()

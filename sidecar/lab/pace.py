@@ -1,7 +1,7 @@
 """The lab's clock: every wait of the lab goes through a ``Pace``, so that one number makes the whole town faster.
 
 All durations in the lab are written in the seconds seen on the real VX11. A ``tempo`` of 0.01 plays them a hundred
-times faster: timeouts, work, keep-alives and windows shrink together, so what waits for what stays the same.
+times faster: timeouts, work and windows shrink together, so what waits for what stays the same.
 """
 
 from __future__ import annotations

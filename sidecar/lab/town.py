@@ -15,7 +15,7 @@ from sidecar.lab.caller import Caller, session
 from sidecar.lab.control import Control
 from sidecar.lab.faults import SERVICES, Faults, Order, order, parse
 from sidecar.lab.gateway import Gateway
-from sidecar.lab.listener import LOOPBACK, App, Listener
+from sidecar.lab.listener import KEEP_ALIVE, LOOPBACK, App, Listener
 from sidecar.lab.luck import new_seed
 from sidecar.lab.madre import Madre
 from sidecar.lab.pace import Pace
@@ -26,6 +26,8 @@ DEFAULT_TOKEN = "vx11-local-token"  # noqa: S105  the one every compose file of 
 
 class Lab:
     """Ports of 0 are chosen by the system. ``tempo`` scales every wait of the lab: 0.01 is a hundred times faster.
+    Only idle connections are kept by the wall clock, for ``keep_alive`` seconds: a client's pool drops them a little earlier by a clock of
+    its own, and a tempo that outran it would close them under a request that is just being sent.
 
     ``faults`` are those that are on from the start, as they are written on a command line: ``switch=hang``. ``seed`` decides what they draw
     (``luck``); chosen where it is not given, and then told by ``lab.seed`` and the control port. ``host`` is an IPv4
@@ -43,6 +45,7 @@ class Lab:
         control_port: int = 0,
         token: str = DEFAULT_TOKEN,
         tempo: float = 1.0,
+        keep_alive: float = KEEP_ALIVE,
         faults: tuple[str, ...] = (),
         seed: int | None = None,
     ) -> None:
@@ -50,6 +53,7 @@ class Lab:
         self.seed = new_seed() if seed is None else seed
         self.pace = Pace(tempo)
         self._host = host
+        self._keep_alive = keep_alive
         self._ports = {"gateway": gateway_port, "switch": switch_port, "madre": madre_port}
         self._control_port = control_port
         self._first = tuple(parse(text) for text in faults)
@@ -77,9 +81,9 @@ class Lab:
         self.gateway = Gateway(self.pace, faults["gateway"], self.token, caller, self._urls)
         apps: dict[str, App] = {"gateway": self.gateway, "switch": self.switch, "madre": self.madre}
         for name, app in apps.items():
-            self._listeners[name] = Listener(app, self.pace, faults[name], self._host)
+            self._listeners[name] = Listener(app, faults[name], self._host, keep_alive=self._keep_alive)
             await self._open(stack, name, self._listeners[name], self._ports[name])
-        control = Listener(Control(self), self.pace, host=self._host)
+        control = Listener(Control(self), host=self._host, keep_alive=self._keep_alive)
         await self._open(stack, "control", control, self._control_port)
         for wanted in self._first:
             await self._take(wanted)

@@ -55,7 +55,7 @@ class Client:
 
 @pytest.fixture
 async def lab() -> AsyncIterator[Lab]:
-    async with Lab(tempo=TEMPO) as town:
+    async with Lab(tempo=TEMPO, keep_alive=5.0 * TEMPO) as town:
         yield town
 
 

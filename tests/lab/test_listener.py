@@ -47,6 +47,17 @@ async def test_headers_are_lower_case_and_idle_connections_end_after_five_second
     assert 4.5 <= (time.perf_counter() - began) / TEMPO < 12
 
 
+async def test_a_faster_town_keeps_idle_connections_as_long() -> None:
+    """Clients' pools go by clocks of their own: a connection closed within their bound is closed under a request."""
+    async with Lab(tempo=0.001) as lab, wire(lab.madre_url) as (reader, writer):
+        for _ in range(2):
+            writer.write(GET)
+            head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+            await reader.readexactly(int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0]))
+            await asyncio.sleep(0.05)
+        assert not reader.at_eof()
+
+
 async def test_pipelining(lab: Lab) -> None:
     assert (await exchange(lab.gateway_url, GET * 3)).count(b"HTTP/1.1 200 OK") == 3
 
