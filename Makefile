@@ -36,7 +36,7 @@ lab: .venv/.ready
 test: .venv/.ready
 	@if [ -n "$$CI" ]; then $(MAKE) --no-print-directory deps; fi
 	@$(MAKE) --no-print-directory lint
-	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadscope --no-loadscope-reorder --cov=sidecar --cov-report= $(PYTEST)
+	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadscope --no-loadscope-reorder --cov=sidecar --cov-report= $(PYTEST) || $(BIN)/python -m tests.again $$?
 	$(BIN)/python -m coverage report --skip-covered --include '$(PURE)' --fail-under 98
 
 acceptance: .venv/.ready

@@ -27,6 +27,7 @@ ALLOWED: tuple[tuple[str, frozenset[str]], ...] = (
     ("*/test_tokens_are_rotated*/target", frozenset({"LAB"})),
 )
 REPORT = "canaries"  # the worker's word for it
+WRITTEN = 8  # exit status, whatever else the run came to: no second hearing of a test makes up for it
 
 
 class Found(NamedTuple):
@@ -112,8 +113,8 @@ class Search:
             self._found += search_below(self._temporary.getbasetemp())
         if self._apart:
             self._config.workeroutput[REPORT] = [tuple(one) for one in self._found]  # type: ignore[attr-defined]
-        elif self._found and session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
-            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        elif self._found:
+            session.exitstatus = WRITTEN
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:

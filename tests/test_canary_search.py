@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import canary
 import pytest
-from canary_search import Found, search, search_below
+from canary_search import WRITTEN, Found, search, search_below
 
 HERE = Path(__file__).parent
 CONFTEST = """
@@ -24,6 +24,7 @@ def pytest_configure(config):
 """
 LEAKS = {
     "a file of a worker": "def test_one(tmp_path): (tmp_path / 'sub').mkdir(); (tmp_path / 'sub' / 'x').write_bytes(b'..' + canary.ADMIN.encode())",
+    "a file of a test that fails": "def test_one(tmp_path): (tmp_path / 'x').write_bytes(b'..' + canary.ADMIN.encode()); assert not tmp_path",
     "an output": "def test_one(): print('..' + canary.TOKEN)",
     "a page": "def test_one(): canary.keep('metrics', '..' + canary.MESSAGE)",
     "nothing": "def test_one(tmp_path): (tmp_path / 'x').write_text('canary'); print('canary')",
@@ -102,7 +103,7 @@ def test_a_run_that_wrote_a_secret_fails_and_says_where(leak, workers, outside) 
         timeout=60,
         check=False,
     )
-    assert ran.returncode == (0 if leak == "nothing" else 1), ran.stdout + ran.stderr
-    assert "1 passed" in ran.stdout
+    assert ran.returncode == (0 if leak == "nothing" else WRITTEN), ran.stdout + ran.stderr
+    assert ("1 failed" if "fails" in leak else "1 passed") in ran.stdout
     assert ("at byte 2" in ran.stdout) is (leak != "nothing")
     assert not [name for name, secret in canary.SECRETS.items() if secret in ran.stdout + ran.stderr]
