@@ -37,7 +37,7 @@ def test_a_session_stays_where_it_fell_and_says_why():
     (refused,) = w.heard(Refused)
     assert (refused.target, refused.reason) == ("switch", Reason.AFFINITY)
     assert refused.retry_after == pytest.approx(59.1)
-    assert w.heard(FellBack)[-1].allowed
+    assert w.heard(FellBack)[-1] == FellBack(1.0, 2, "switch", Reason.AFFINITY)
     assert w.heard(CallEnded)[-1].first_reason is Reason.AFFINITY
     assert w.at_rest(1.1)
 

@@ -550,8 +550,16 @@ def test_the_view_shows_counts_against_thresholds():
         [1, 3],
         1,
     )
-    view = opened(steady(), 1.0).view(3.00049)
-    assert (view["state"], view["for_seconds"], view["probe_in_seconds"]) == ("open", 2.0, 3.0)
+    for now, seconds, probe in ((3.01254, 2.013, 2.987), (7.0, 6.0, 0.0)):
+        view = opened(steady(), 1.0).view(now)
+        assert (view["state"], view["for_seconds"], view["probe_in_seconds"]) == ("open", seconds, probe)
+
+
+def test_what_a_window_of_time_has_forgotten_is_not_shown():
+    b = breaker(window={"type": "time", "duration": "10s"}, consecutive=0)
+    call(b, 1.0, FAILED)
+    assert (b.view(2.0)["calls"], b.tally(2.0).failures) == (1, 1)
+    assert (b.view(13.0)["calls"], b.tally(13.0).failures) == (0, 0)
 
 
 # -- any sequence at all ----------------------------------------------------------------------------------------

@@ -105,6 +105,19 @@ def test_they_are_counted():
     }
 
 
+def test_they_add_up():
+    tallies = Tallies()
+    for second in (1.0, 2.0):
+        tallies.add(decided(second, "b", ended(PRIMARY, 2.0), ended(LOCAL, 0.5), 0.01))
+        tallies.add(decided(second, "c", ended(LOCAL, 1.0), ended(PRIMARY, 1.25), 0.01))
+        tallies.add(undecided(second, "d", ended(PRIMARY), ended(LEFT, first=Reason.OPEN), Why.NOT_ASKED))
+    view = tallies.view(10.16)
+    assert view["differs"] == {"local": {"primary": 2}, "primary": {"local": 2, "not_primary": 2}}
+    assert view["undecided"] == {"not_asked": 2}
+    assert (view["seconds_earlier"], view["seconds_later"]) == (3.0, 0.5)
+    assert view["examples"][0]["seconds_ago"] == 8.2
+
+
 def test_what_is_shown_is_plain_json():
     tallies = Tallies()
     tallies.add(undecided(4.0, "d", ended(PRIMARY), ended(LEFT, first=Reason.OPEN), Why.NOT_ASKED))

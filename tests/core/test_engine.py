@@ -22,6 +22,7 @@ from sidecar.core.fact import (
     DormancyHeard,
     EventHeard,
     FellBack,
+    Overridden,
     PolicyAdopted,
     RateLimited,
     Refused,
@@ -37,6 +38,7 @@ from sidecar.core.vocabulary import (
     ErrorKind,
     Finish,
     Outcome,
+    Override,
     Queue,
     Verdict,
     Woke,
@@ -488,6 +490,31 @@ def test_the_window_is_told_in_shares_and_the_row_in_failures():
     machines.limiter.enter(4.0)
     machines.budget.withdraw(4.0)
     assert w.engine.gauges(4.0)["switch"] == Gauges(1, 1, 4, 0.5, 0.5, 2, balance=2.0, slots=1, baseline=None, drops=0)
+
+
+def test_of_one_call_the_window_is_told_as_all():
+    w = World()
+    breaker = w.machines().breaker
+    breaker.settle(0.5, breaker.admit(0.0), Verdict.FATAL)
+    assert w.engine.gauges(1.0)["switch"].failure_ratio == 1.0
+
+
+def test_a_gradient_and_health_are_told_where_there_are_any():
+    w = World(policy(health={"mode": "probe"}, limiter={"adaptive": "gradient"}))
+    for _ in range(2):
+        w.engine.hear_health(1.0, "switch", Outcome(status=200), busy=False, seconds=0.1)
+    gradient = w.machines().limiter.gradient
+    gradient.baseline, gradient.drops = 0.25, 3
+    told = w.engine.gauges(2.0)["switch"]
+    assert (told.baseline, told.drops, told.health) == (0.25, 3, "up")
+    assert w.engine.gauges(600.0)["switch"].health == "unknown"  # nobody has heard of it since
+
+
+def test_an_override_is_told_at_its_moment():
+    w = World()
+    w.engine.override(2.5, "switch", Override.FORCED_OPEN)
+    w.engine.override(4.5, "switch", None)
+    assert [fact.at for fact in w.facts if isinstance(fact, Overridden | BreakerMoved)] == [2.5, 2.5, 4.5, 4.5]
 
 
 def test_the_view_shows_every_machine_of_every_target():

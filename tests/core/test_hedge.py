@@ -65,6 +65,28 @@ def test_the_hedge_answers_first_and_the_late_one_is_cancelled():
     assert w.at_rest(0.6)
 
 
+def test_a_race_is_told_with_what_decided_it():
+    w = world({"hedge": {**EAGER, "max_extra_load": "50%"}, "retry_budget": {"burst": 4, "ratio": "100%"}})
+    w.play((0.0, BEGIN, LATE), (0.2, (1, GOOD), "finish switch #1"))
+    w.play((1.0, BEGIN, LATE), (1.75, WOKE, BOTH), (1.8, (2, GOOD), "finish switch #2"))
+    assert w.heard(Hedged) == [Hedged(1.75, 2, "switch", 2, 0.75, 1.0, 4.0)]
+    assert w.heard(HedgeEnded) == [HedgeEnded(1.8, 2, "switch", "hedge")]
+    first, second = w.heard(AttemptStarted)[1:]
+    assert (first.waited, second.waited) == (0.0, 0.0)
+    assert [fact.raced for fact in w.heard(AttemptEnded)] == [False, True, True]
+    w.play((2.0, BEGIN, LATE), (2.75, WOKE, "race switch #1"), (2.8, (1, GOOD), "finish switch #1"))
+    assert w.heard(HedgeDenied) == [HedgeDenied(2.75, 3, "switch", "load", 0.75)]
+
+
+@pytest.mark.parametrize("ends", [LEFT, (1, SILENT)], ids=["left", "silent"])
+def test_both_of_a_race_are_told_as_raced_however_it_ends(ends):
+    w = world()
+    call = w.call()
+    call.play((0.0, BEGIN, LATE), (0.5, WOKE, BOTH))
+    call.tell(3.25, ends)
+    assert [fact.raced for fact in w.heard(AttemptEnded)] == [True, True]
+
+
 def test_the_late_one_answers_after_all_and_the_hedge_is_cancelled():
     w = world()
     w.play((0.0, BEGIN, LATE), (0.5, WOKE, BOTH), (0.7, (1, GOOD), "finish switch #1"))

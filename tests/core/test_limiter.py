@@ -275,12 +275,14 @@ def test_a_reload_without_a_slow_start_ends_one():
 def test_what_moves_it_is_shown():
     limits = moving(adaptive="gradient", slow_start="4s")
     limits.recover(50.0)
-    assert limits.view(51.0) == {
+    limits.gradient.limit = 7.98765
+    assert limits.view(51.01254) == {
         "in_flight": [0, 1],
         "queued": [0, 8],
-        "adaptive": {"limit": 8.0, "bounds": [1, 8], "baseline_seconds": None, "drops": 0},
-        "slow_start_seconds_left": 3.0,
+        "adaptive": {"limit": 7.988, "bounds": [1, 8], "baseline_seconds": None, "drops": 0},
+        "slow_start_seconds_left": 2.987,
     }
+    assert limits.view(55.0)["slow_start_seconds_left"] == 0.0
 
 
 # -- in the course of calls

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from script import BEGIN, GOOD, REFUSED, SILENT, World, policy, status
 
-from sidecar.core.fact import AttemptStarted, BreakerMoved, FellBack, HealthHeard, HealthMoved, Refused
+from sidecar.core.fact import AttemptStarted, BreakerMoved, FellBack, HealthHeard, HealthMoved, LimitMoved, Refused
 from sidecar.core.vocabulary import ErrorKind, Outcome, Override, Reason, Verdict
 
 PROBED = {"health": {"mode": "probe"}, "retry": {"max_attempts": 1}}
@@ -50,6 +50,32 @@ def test_a_target_that_is_down_is_left_out_without_an_attempt_and_asked_again_wh
     assert [fact.target for fact in w.heard(AttemptStarted)] == ["switch", "madre", "madre", "switch"]
     assert w.machines("switch").breaker.admitted == 2
     assert w.at_rest(12.0)
+
+
+def test_a_probe_is_told_as_it_was():
+    w = world()
+    w.engine.hear_health(2.5, "madre", REFUSED, busy=True, seconds=0.75)
+    assert w.heard(HealthHeard) == [HealthHeard(2.5, "madre", REFUSED, True, 0.75, Verdict.FATAL)]
+    w.engine.hear_health(3.5, "madre", SILENT, busy=True, seconds=2.0)
+    assert w.heard(HealthHeard)[1:] == [HealthHeard(3.5, "madre", SILENT, True, 2.0, Verdict.IGNORED)]
+
+
+def test_who_comes_back_by_probes_is_begun_slowly_and_nobody_else_is():
+    w = world(limiter={"max_concurrent": 5, "slow_start": "4s"})
+    probe(w, 0.0, WELL)
+    assert w.engine.gauges(0.0)["switch"].slots == 5
+    down(w, 1.0)
+    probe(w, 6.0, WELL)
+    assert w.engine.gauges(6.0)["switch"].slots == 5
+    probe(w, 11.0, WELL)
+    [moved] = w.heard(LimitMoved)
+    assert (moved.at, moved.target, w.engine.gauges(11.0)["switch"].slots) == (11.0, "switch", 1)
+
+
+def test_a_target_that_is_not_probed_has_no_health_to_answer_for():
+    w = World()
+    w.play((0.0, BEGIN, SWITCH), (0.1, GOOD, BY_SWITCH))
+    assert w.heard(HealthMoved) == []
 
 
 def test_who_is_left_out_is_told_by_what_and_since_when():

@@ -6,8 +6,9 @@ import pytest
 from beside import Stage
 from script import BEGIN, GOOD, REFUSED, SILENT, WOKE, policy, status, targets
 
-from sidecar.core.fact import CallBegan
-from sidecar.core.shadow import Shadow
+from sidecar.core.fact import CallBegan, DormancyHeard, HealthHeard, Overridden
+from sidecar.core.shadow import Beside, Shadow
+from sidecar.core.value import replace
 from sidecar.core.vocabulary import Override
 
 ONE_SECOND = policy(targets=targets({"timeouts": {"attempt": "1s"}}))
@@ -105,6 +106,27 @@ def test_what_it_waits_for_is_forgotten_when_it_no_longer_matters():
         call.tell(at / 100 + 0.001, GOOD)
     assert len(stage.told) == 3000
     assert len(stage.shadow._agenda._heap) < 1100
+
+
+def test_the_candidate_is_told_of_everything_as_the_live_engine_was():
+    probed = policy(health={"mode": "probe"})
+    stage = Stage(probed, probed)
+    stage.call(session="s").tell(0.5, BEGIN)
+    stage.engine.hear_dormancy(1.5, frozenset({"madre"}))
+    stage.engine.hear_health(2.5, "madre", REFUSED, busy=True, seconds=0.75)
+    stage.engine.override(3.5, "switch", Override.OFF)
+    kinds = (CallBegan, DormancyHeard, HealthHeard, Overridden)
+    told = [fact for fact in stage.said if isinstance(fact, kinds)]
+    assert [fact if not isinstance(fact, CallBegan) else replace(fact, revision="r1") for fact in told] == [
+        fact for fact in stage.facts if isinstance(fact, kinds)
+    ]
+    assert len(told) == 4
+
+
+def test_what_people_see_of_one_that_came_later():
+    stage = Stage(policy(), now=10.0)
+    assert stage.shadow.view(12.26)["for_seconds"] == 2.3
+    assert stage.shadow.beside() == Beside("c1", "candidate.yaml", {"switch": "closed", "madre": "closed"})
 
 
 def test_what_people_see():
