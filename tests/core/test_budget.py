@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.core.budget import RetryBudget
-from sidecar.policy.model import RetryBudgetPolicy
+from sidecar.core.budget import HedgeBudget, RetryBudget
+from sidecar.policy.model import HedgePolicy, RetryBudgetPolicy
 
 PERCENT = st.sampled_from([0, 10, 20, 33, 70, 100])
 BURSTS = st.sampled_from([0.0, 0.5, 1.0, 3.0, 10.0])
@@ -43,6 +43,17 @@ def test_attempts_are_at_most_calls_times_one_plus_ratio_plus_burst(percent, bur
 def test_it_begins_full():
     b = budget(burst=3.0)
     assert [b.withdraw(0.0) for _ in range(5)] == [True, True, True, False, False]
+
+
+def test_a_hedge_costs_one_of_what_calls_have_saved_up_and_a_reload_changes_what_they_save():
+    budget = HedgeBudget(HedgePolicy(max_extra_load="100%"))
+    for _ in range(3):
+        budget.deposit(0.0)
+    budget.spend(0.0)
+    assert budget.saved == 2.0
+    budget.adopt(HedgePolicy(max_extra_load="25%"))
+    budget.deposit(0.0)
+    assert budget.saved == 2.25
 
 
 def test_a_refused_withdrawal_takes_nothing():

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar.core.chaos import SPOILED, Armed, after, at_first, at_last, before, left, met
+from sidecar.core.draw import draw
 from sidecar.core.vocabulary import Attempt, Binding, ErrorKind, Outcome
 from sidecar.policy.chaos import ABORTS, ChaosRule
 from sidecar.policy.model import Policy
@@ -89,6 +90,16 @@ def test_every_attempt_of_a_chat_and_every_rule_draws_by_itself():
     both = [meets(armed(one, other), call=call) for call in range(2_000)]
     shares = {name: both.count(name) / len(both) for name in ("one", "other", None)}
     assert shares == pytest.approx({"one": 0.5, "other": 0.25, None: 0.25}, abs=0.04)
+
+
+def test_another_run_breaks_others_and_a_draw_for_chaos_is_for_nothing_else():
+    """A draw that retries use as well would break those whose backoff is short."""
+    once = armed(rule(cut=True, percentage="50%"))
+    runs = [[meets(once, seed=seed, call=call) is not None for call in range(400)] for seed in (1, 2)]
+    backoffs = [draw(1, call, 1) < 0.5 for call in range(400)]
+    ruled = [draw(1, call, 1, 0) < 0.5 for call in range(400)]
+    for other in (runs[1], backoffs, ruled):
+        assert 120 < sum(one != another for one, another in zip(runs[0], other, strict=True)) < 280
 
 
 @given(st.integers(0, 2**63), st.integers(0, 10_000), st.integers(1, 9))

@@ -458,6 +458,15 @@ def test_the_rate_guard_takes_the_numbers_of_a_new_policy():
     assert w.engine.admit(1.0, b"s", anonymous=False) is None  # forgotten for the sake of t
 
 
+def test_what_somebody_else_admitted_is_counted_by_the_limit_of_its_kind():
+    w = World(policy(guards={"rate_limit": "1 per 60s", "anonymous_rate_limit": "2 per 60s"}))
+    w.engine.note(0.5, b"s", anonymous=False)
+    w.engine.note(0.5, b"p", anonymous=True)
+    assert w.engine.admit(10.5, b"s", anonymous=False) == 50.0
+    assert w.engine.admit(10.5, b"p", anonymous=True) is None
+    assert w.engine.admit(20.5, b"p", anonymous=True) == 40.0
+
+
 def test_targets_draw_their_open_times_apart():
     w = World()
     w.trip(0.0, "switch")

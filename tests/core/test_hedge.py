@@ -235,6 +235,8 @@ def test_the_length_of_an_attempt_that_lost_is_remembered_and_that_of_a_hedge_is
     assert list(w.machines().latency) == [0.125, 0.625]
     w.play((1.0, BEGIN, LATE), (1.5, WOKE, BOTH), (1.75, (1, GOOD), "finish switch #1"))
     assert list(w.machines().latency) == [0.125, 0.625, 0.75]
+    w.play((2.0, BEGIN, LATE), (2.5, WOKE, BOTH), (2.875, (2, GOOD), "finish switch #2"))
+    assert list(w.machines().latency)[3:] == [0.375, 0.875]
 
 
 @pytest.mark.parametrize(
@@ -243,6 +245,7 @@ def test_the_length_of_an_attempt_that_lost_is_remembered_and_that_of_a_hedge_is
         ("load", {"hedge": {**EAGER, "max_extra_load": "99%"}}),
         ("budget", {"retry_budget": {"burst": 0.5}}),
         ("limited", {"limiter": {"max_concurrent": 1}}),
+        ("limited", {"limiter": {"max_concurrent": 1, "queue": 0}}),
     ],
 )
 def test_what_forbids_a_hedge_is_told_and_nothing_is_taken(why, switch):

@@ -24,6 +24,7 @@ SWITCH = "switch #1 within 3.25 (deadline)"
 LOCAL = "finish local degraded"
 DEDUP = {"effects": "dedup"}
 NOW = {"backoff": {"base": "1ms", "max": "1ms"}}  # a backoff too short to matter
+NO_SOCKET = Outcome(error=ErrorKind.NO_SOCKET)
 OFF, ON = frozenset({"madre"}), frozenset({"madre", "switch"})
 
 
@@ -86,6 +87,22 @@ def test_whatever_is_wrong_with_the_switch_madre_is_asked_and_the_reason_is_told
     )
     assert w.heard(FellBack) == [FellBack(1.0, 1, "switch", reason)]
     assert w.at_rest(1.5)
+
+
+def test_that_we_had_no_socket_is_no_fault_of_a_target_and_not_that_it_sleeps():
+    """The reason is a failure, ours: nothing is asked again, no breaker minds, and a power state that says off explains nothing."""
+    w = World()
+    w.engine.hear_dormancy(0.0, OFF)
+    for number in range(10):
+        w.play(
+            (float(number), BEGIN, SWITCH),
+            (float(number), NO_SOCKET, "madre #2 within 4.75 (deadline)"),
+            (float(number), NO_SOCKET, f"{LOCAL} (failure)"),
+        )
+    assert {fact.verdict for fact in w.heard(AttemptEnded)} == {Verdict.IGNORED}
+    assert w.machines("switch").breaker.state == w.machines("madre").breaker.state == State.CLOSED
+    assert w.machines().budget.balance(10.0) == w.machines().budget.burst
+    assert w.at_rest(10.0)
 
 
 def test_both_down_the_own_answer_names_why_the_primary_did_not_answer():
@@ -493,6 +510,8 @@ def test_a_call_that_waited_long_enough_goes_to_the_next_target():
         (0.3, GOOD, "finish madre #1 degraded (limited)"),
     )
     assert w.machines().limiter.queued == 0
+    w.play((1.0, BEGIN, WAIT), (1.2, WOKE, "madre #1 within 4.55 (deadline)"))
+    assert [fact.waited for fact in w.heard(Refused)] == [pytest.approx(0.2), pytest.approx(0.2)]
 
 
 def test_where_the_queue_is_full_a_call_is_turned_away_at_once():
