@@ -54,6 +54,7 @@ RESULTS = {
     "degraded": "yellow",
     "timeout": "orange",
     "connect-timeout": "dark-orange",
+    "no-socket": "dark-purple",
     "retryable": "red",
     "fatal": "dark-red",
     "connect": "semi-dark-red",
@@ -84,7 +85,10 @@ REASONS = {
     "affinity": "super-light-blue",
 }
 RETRIED = {  # what had failed: kinds of error as in RESULTS, and statuses
-    **{kind: RESULTS[kind] for kind in ("connect", "dns", "connect-timeout", "timeout", "reset", "truncated")},
+    **{
+        kind: RESULTS[kind]
+        for kind in ("connect", "dns", "connect-timeout", "no-socket", "timeout", "reset", "truncated")
+    },
     **{kind: RESULTS[kind] for kind in ("protocol", "too-large", "not-json")},
     "429": "yellow",
     **dict.fromkeys(("500", "502", "503", "504"), "red"),
@@ -98,7 +102,10 @@ HEALTH = {  # the numbers stand for states in timelines
 PROBES = {  # by result: kinds of error as in RESULTS
     "2xx": "green",
     "5xx": "dark-red",
-    **{kind: RESULTS[kind] for kind in ("connect", "dns", "connect-timeout", "timeout", "reset", "truncated")},
+    **{
+        kind: RESULTS[kind]
+        for kind in ("connect", "dns", "connect-timeout", "no-socket", "timeout", "reset", "truncated")
+    },
     **{kind: RESULTS[kind] for kind in ("protocol", "too-large")},
     "busy": "light-blue",
     "dormant": "blue",

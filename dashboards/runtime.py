@@ -80,9 +80,10 @@ def _descriptors() -> object:
     text = (
         "Open file descriptors, of those the process may have. Each client connection takes one, each relayed "
         "request another. Above 75 %: raise the limit of the service (LimitNOFILE, ulimits), or find who leaves "
-        "connections open."
+        "connections open. At 100 % new connections are closed at once."
     )
-    expr = f"{metric('process_open_fds')} / {metric('process_max_fds')}"
+    exhausted = metric("descriptors_exhausted")  # then nobody can count them
+    expr = f"{metric('process_open_fds')} / {metric('process_max_fds')} or {exhausted} > 0"
     steps = ((None, GOOD), (0.75, WARN), (0.9, BAD))
     query = Query(expr, _EACH, instant=True)
     return shares(
@@ -118,7 +119,7 @@ def _memory() -> object:
 
 def _lag() -> object:
     text = (
-        "How late the loop's last tick was: how late it serves everybody. Above 50 ms for long: too little CPU, or "
+        "How late the loop was at most in the last half second: how late it serves everybody. Above 50 ms for long: too little CPU, or "
         "too many connections for one process. Single peaks at a reload are normal."
     )
     query = Query(metric("event_loop_lag_seconds"), _EACH)

@@ -107,6 +107,8 @@ class ChatSidecar:
         kind = scope["type"]
         if kind == "http" and not self._front.passes(scope):
             await self._front(scope, receive, send)
+        elif kind == "websocket" and self._front.closed(scope):
+            await self._front.turn_away(scope, send)
         elif kind == "lifespan":
             await Lifespan(self._begin, self.aclose)(self._app, scope, receive, send)
         else:

@@ -77,7 +77,8 @@ class Classifier:
     def _by_nature(self, outcome: Outcome) -> Judged:
         status = outcome.status
         if status is None:
-            return Judged(Verdict.FATAL, _BY_ERROR[outcome.error])
+            ours = outcome.error is ErrorKind.NO_SOCKET  # it says nothing about the target
+            return Judged(Verdict.IGNORED if ours else Verdict.FATAL, _BY_ERROR[outcome.error])
         if not 200 <= status < 300:
             return Judged(_BY_STATUS.get(status, Verdict.FATAL), f"HTTP {status}")
         word = outcome.body.get("status")

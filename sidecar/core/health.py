@@ -58,7 +58,8 @@ def weigh(outcome: Outcome, *, busy: bool) -> Verdict:
         if 200 <= outcome.status < 300:
             return Verdict.SUCCESS
         return Verdict.FATAL if outcome.status >= 500 else Verdict.IGNORED
-    return Verdict.IGNORED if busy and outcome.error in _SILENT else Verdict.FATAL
+    ours = outcome.error is ErrorKind.NO_SOCKET
+    return Verdict.IGNORED if ours or (busy and outcome.error in _SILENT) else Verdict.FATAL
 
 
 class Health:

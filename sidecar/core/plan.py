@@ -218,5 +218,6 @@ def _reason(outcome: Outcome, verdict: Verdict) -> Reason:
         return Reason.CALLER_ERROR
     if outcome.error is ErrorKind.TIMEOUT:
         return Reason.TIMEOUT
-    # An unsent request is ignored only where the power state explained it.
-    return Reason.DORMANT if verdict is Verdict.IGNORED and outcome.error in UNSENT else Reason.FAILURE
+    # An unsent request is ignored only where the power state explained it, or where we had no socket.
+    explained = verdict is Verdict.IGNORED and outcome.error in UNSENT and outcome.error is not ErrorKind.NO_SOCKET
+    return Reason.DORMANT if explained else Reason.FAILURE

@@ -37,6 +37,7 @@ class ErrorKind(StrEnum):
     CONNECT = "connect"  # refused or unreachable: nothing was sent
     DNS = "dns"  # the name did not resolve: nothing was sent
     CONNECT_TIMEOUT = "connect-timeout"  # no connection in time: nothing was sent
+    NO_SOCKET = "no-socket"  # the system gave us none: nothing was sent, and the fault is ours
     TIMEOUT = "timeout"  # no complete answer within the attempt timeout
     RESET = "reset"  # closed or reset before the response head
     TRUNCATED = "truncated"  # closed within the response body
@@ -45,7 +46,7 @@ class ErrorKind(StrEnum):
     NOT_JSON = "not-json"  # the answer is no JSON object
 
 
-UNSENT = frozenset({ErrorKind.CONNECT, ErrorKind.DNS, ErrorKind.CONNECT_TIMEOUT})
+UNSENT = frozenset({ErrorKind.CONNECT, ErrorKind.DNS, ErrorKind.CONNECT_TIMEOUT, ErrorKind.NO_SOCKET})
 
 
 class Reason(StrEnum):

@@ -31,13 +31,14 @@ class Trouble(StrEnum):
     DNS = "dns"
     REFUSED = "refused"
     CONNECT = "connect"
+    NO_SOCKET = "no socket"
     TIMEOUT = "timeout"
     RESET = "reset"
     PROTOCOL = "protocol"
     TOO_LARGE = "too large"
 
 
-UNREACHED = frozenset({Trouble.DNS, Trouble.REFUSED, Trouble.CONNECT})
+UNREACHED = frozenset({Trouble.DNS, Trouble.REFUSED, Trouble.CONNECT, Trouble.NO_SOCKET})
 
 
 class Heard(NamedTuple):

@@ -76,6 +76,11 @@ _WORDS = {
         "the machine is not reachable from here: a wrong address, another network, or a firewall that drops packets",
         "correct the address ({stated}), or the route to it",
     ),
+    Trouble.NO_SOCKET: (
+        "{name}: the system gives the doctor no socket to ask {place} with",
+        "no file descriptor is left, of this process or of the machine",
+        "raise the limit (ulimit -n), or end what takes them",
+    ),
     Trouble.TIMEOUT: (
         "{name} at {place} takes the request and gives no answer ({took})",
         "it hangs or is too busy: the switch answers one request at a time, and madre waits for a switch that hangs",

@@ -30,6 +30,7 @@ from sidecar.edge.data.port import DataPort
 from sidecar.edge.data.relay import Relay
 from sidecar.edge.data.terms import Lasting, terms
 from sidecar.edge.data.witness import Memory
+from sidecar.edge.descriptors import admin_connections, client_connections
 from sidecar.edge.listening import NONE, Listener, Listeners, listen
 from sidecar.edge.outlets.log import Logging
 from sidecar.edge.outlets.usage import Usage
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
 
 GRACE = 8.0  # seconds that what is under way may still take when told to stop: docker kills after ten
 SERVERS = 4  # that share the data port's socket: costs a new connection 2 µs, and lets four times as many in
-SPARE_DESCRIPTORS = 64  # files, the journal, targets, the admin port
 OWN = "127.0.0.1"  # where a worker can be asked about itself alone
 _ADMIN = "sidecar.edge.admin.application"  # with aiohttp, a quarter of what there is to import; the first client need not wait
 
@@ -164,7 +164,8 @@ class Sidecar:
         # Two sidecars in a row are no loop, so each instance has a name of its own.
         pseudonym = f"{reply.NAME}-{secrets.token_hex(4)}".encode()
         self._lasting = Lasting(relay, runtime.chats, runtime.emit, now, pseudonym, str(gateway).encode(), Memory())
-        self._port = DataPort(terms(self._settings.snapshot, self._lasting), ceiling=_ceiling())
+        ceiling = client_connections(_descriptors())
+        self._port = DataPort(terms(self._settings.snapshot, self._lasting), ceiling=ceiling)
         self._data: Listener = await listen(self._port, self._given.data, wanted.host, wanted.port, servers=SERVERS)
         stack.callback(self._data.close)
         self._port.crowded = self._data.crowded
@@ -188,18 +189,20 @@ class Sidecar:
         await asyncio.to_thread(import_module, _ADMIN)  # beside whoever asks the data port meanwhile
         from sidecar.edge.admin.application import admin_port  # noqa: PLC0415 - just imported
         from sidecar.edge.admin.desk import Desk  # noqa: PLC0415
+        from sidecar.edge.admin.room import Room  # noqa: PLC0415
 
+        room = Room(admin_connections(_descriptors()))
         office, place, given = self._office(), self._settings.admin, self._given.admin
         desk = Desk(office)
         if self._colleagues is not None:
             from sidecar.edge.admin.together import Together  # noqa: PLC0415
 
-            own = await listen(await admin_port(desk, stack), (), OWN, 0)
+            own = await listen(await admin_port(desk, stack, room), (), OWN, 0)
             stack.callback(own.close)
             stack.callback(self._colleagues.close)
             self.own = Address(OWN, own.port)
             desk = Together(office, self._colleagues, now)
-        self._admin: Listener = await listen(await admin_port(desk, stack), given, place.host, place.port)
+        self._admin: Listener = await listen(await admin_port(desk, stack, room), given, place.host, place.port)
         stack.callback(self._admin.close)
         self.serving = Serving(self._listen, Address(place.host, self._admin.port))
 
@@ -240,7 +243,6 @@ class Sidecar:
             self._logging.log.warning("log_level_set", threshold=level)
 
 
-def _ceiling() -> int:
-    """Client connections that the process has descriptors for: each may need a second one towards the gateway."""
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return max((soft - SPARE_DESCRIPTORS) // 2, 1)
+def _descriptors() -> int:
+    """How many the process may have."""
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]

@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+import threading
 import time
 from collections.abc import Callable, Coroutine, Iterable
 from contextlib import AsyncExitStack
@@ -26,7 +27,7 @@ from sidecar.edge.admin.overrides import Overrides
 from sidecar.edge.admin.status import Placed, Status, Traffic, Watched
 from sidecar.edge.candidate import CandidateBeside
 from sidecar.edge.chaos import Chaos
-from sidecar.edge.chat import health, power
+from sidecar.edge.chat import drive, health, power
 from sidecar.edge.chat.answering import Answering
 from sidecar.edge.chat.kitchen import Kitchen
 from sidecar.edge.chat.store import Store, UnusableStoreError
@@ -41,8 +42,10 @@ from sidecar.edge.reload import Reloader, Source
 from sidecar.edge.settings import UnusableSettingsError
 from sidecar.edge.snapshot import Candidate, InForce, Snapshot
 from sidecar.edge.token import Open, Tokens
+from sidecar.edge.vitals import Lines, Vitals
 
-LAG_TICK = 0.5  # seconds between two looks at how late the loop is
+LAG_TICK = 0.1  # seconds between two looks at how late the loop is: what of a stall falls before one is due is not seen
+LAG_TICKS = 5  # of which the one that came latest is told
 
 Read = Callable[[], Source]
 Prepare = Callable[[Source], Callable[[], None]]
@@ -110,6 +113,9 @@ class Runtime:
         Raises OSError if the journal cannot be written, and UnusableSettingsError if no store of ours can be where it is said to be.
         """
         seed = secrets.randbits(63)
+        # A thread of its own, since that of the loop would stay in whoever's process this is.
+        self._fetching = threading.Thread(target=drive.fetch, name="fetch", daemon=True)
+        stack.callback(self._fetched)
         self._facts(stack, seed)
         self.kitchen = self._kitchen(stack, seed)
         self.tasks = Tasks(self._logging.log)
@@ -135,6 +141,7 @@ class Runtime:
     def watch(self) -> None:
         """Everything stands: look after files, overrides, chaos and the loop from now on."""
         self._watching = True
+        self._fetching.start()
         self.tasks.spawn(self.reloader.watch())
         if self.beside is not None:
             self.tasks.spawn(self.beside.reloader.watch())
@@ -160,6 +167,10 @@ class Runtime:
         views = (self.overrides.view, lambda: reloader.problems, shadow, self.chats.keys)
         return Watched(place, self.in_force, self.engine, traffic, *views, self.chaos, lambda: self._logging.level)
 
+    def _fetched(self) -> None:
+        if self._fetching.ident is not None:
+            self._fetching.join()
+
     # -- building, in the order of dependence ---------------------------------------------------------------------
 
     def _facts(self, stack: AsyncExitStack, seed: int) -> None:
@@ -168,12 +179,15 @@ class Runtime:
         self.telemetry = telemetry = Telemetry(now)
         telemetry.watch_lines("log_dropped", lambda: logging.outbox.dropped)
         telemetry.watch_lines("log_suppressed", lambda: logging.sampling.suppressed)
+        outlets: dict[str, Lines] = {"log": logging.outbox}
         self.status = Status(now)
         if given.journal is not None:
             journal = Journal(given.journal, given.snapshot.policy.journal, seed=seed)
             stack.callback(journal.close)
             telemetry.watch_lines("journal_dropped", lambda: journal.dropped)
             self.emit.add(journal)
+            outlets["journal"] = journal
+        self._vitals = Vitals(logging.log, now, outlets, telemetry.exhausted)
         traces = exported(os.environ, now)
         if traces is not None:
             stack.push_async_callback(asyncio.to_thread, traces.close)
@@ -232,11 +246,14 @@ class Runtime:
     async def _watch_lag(self) -> None:
         """How late the loop wakes us is how late it serves everybody."""
         while True:
-            due = now() + LAG_TICK
-            await asyncio.sleep(LAG_TICK)
-            late = max(now() - due, 0.0)
+            late = 0.0
+            for _ in range(LAG_TICKS):
+                due = now() + LAG_TICK
+                await asyncio.sleep(LAG_TICK)
+                late = max(now() - due, late)
             if self.telemetry.lagged(late):
                 self._logging.log.warning("loop_stalled", seconds=round(late, 3))
+            self._vitals.look()
             self._logging.tick()
             if self.beside is not None:
                 self.beside.sink.tick()

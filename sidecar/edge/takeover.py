@@ -8,7 +8,8 @@
     drains, and ends
 
 Until it says "serving" the new one may die, or turn out not to start at all, and the running one goes on as if nothing had been.
-Whoever may connect could also take the port: the path is for its owner alone, and who asks must be the same user, or root.
+Whoever may connect could also take the port: the path is for its owner alone, and who asks must be the same user, or root. Whoever listens
+there could give away sockets that it goes on accepting from: it must be the same user, or root, as well.
 """
 
 from __future__ import annotations
@@ -72,10 +73,17 @@ def ask(path: Path) -> Predecessor | None:
         connection.close()
         raise
     try:
+        _demand_same_user(connection, path)
         return Predecessor(connection, _received(connection))
     except BaseException:
         connection.close()
         raise
+
+
+def _demand_same_user(connection: socket.socket, path: Path) -> None:
+    """Anybody else would go on accepting from what we are given. Raises UnusableSocketError."""
+    if not _same_user(connection):
+        raise UnusableSocketError(f"{path} is another user's: put it where only the user of the sidecar may write")
 
 
 def _received(connection: socket.socket) -> Listeners:

@@ -131,7 +131,7 @@ class Shared(Section):
 
 class Overload(Section):
     chats: Count = Field(256, description="chats under way at once")
-    relays: Count = Field(512, description="relayed requests at once whose answer has not begun")
+    relays: Count = Field(512, description="relayed requests at once whose answer has not begun, or is not read")
     wait: Duration = Field(0.5, description="how late the event loop may be; beyond, every new request is turned away")
 
 

@@ -27,7 +27,16 @@ from sidecar.policy.units import AutoDuration, Duration, DurationOrZero, HedgeDe
 
 TargetName = Literal["switch", "madre", "local"]
 ErrorName = Literal[
-    "connect", "dns", "connect-timeout", "timeout", "reset", "truncated", "protocol", "too-large", "not-json"
+    "connect",
+    "dns",
+    "connect-timeout",
+    "no-socket",
+    "timeout",
+    "reset",
+    "truncated",
+    "protocol",
+    "too-large",
+    "not-json",
 ]
 
 PER_TARGET = ("timeouts", "outcome", "retry", "retry_budget", "hedge", "breaker", "limiter", "health")

@@ -172,10 +172,11 @@ def _load(job: str) -> list[Alert]:
         Alert(
             "VX11SidecarDescriptorsNearLimit",
             "ticket",
-            f"process_open_fds{of} / process_max_fds{of} > 0.8",
+            f"process_open_fds{of} / process_max_fds{of} > 0.8 or {P}_descriptors_exhausted > 0",
             5 * MINUTE,
             "{{ $labels.instance }} has {{ $value | humanizePercentage }} of its file descriptors open",
-            "Each connection takes one, and each relayed one a second. At the limit no new connection is accepted.",
+            "Each connection takes one, and each relayed one a second. At the limit no new connection is accepted, and the process can no "
+            "longer count them.",
         ),
     ]
 

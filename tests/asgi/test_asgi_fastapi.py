@@ -250,6 +250,13 @@ async def test_a_websocket_passes():
         assert await ws.receive_str(timeout=3) == "HELLO"
 
 
+async def test_a_websocket_that_the_policy_denies_is_a_403():
+    async with standing(policy="relay: {deny: [/w*]}\n") as here:
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            await here.client.ws_connect(here.url + "/%77s")
+        assert refused.value.status == 403
+
+
 async def test_metrics_are_where_the_application_wants_them(lab):
     async with standing(lab) as here:
         await here.chat()

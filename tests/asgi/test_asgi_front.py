@@ -91,6 +91,24 @@ async def test_what_the_policy_denies_and_what_is_no_path_are_answered_here(app)
     assert not app.given
 
 
+@pytest.mark.parametrize("path", ["/debug/x", "/Debug/x", "/x/../debug/x", "/operator/api/v1/../../../debug/x"])
+async def test_what_the_policy_denies_is_denied_to_a_websocket_too(app, path):
+    async with lived(around(app, "relay: {deny: [/debug/*]}\n")) as sidecar:
+        client = Client()
+        await sidecar({**http(path, token=None), "type": "websocket"}, client.receive, client.send)
+        assert client.sent == [{"type": "websocket.close", "code": 1008, "reason": ""}]  # before it is accepted: a 403
+        assert await metric(sidecar, "relay_errors_total", error="denied") == 1
+    assert not app.given
+
+
+async def test_a_websocket_of_which_the_path_cannot_be_read_is_turned_away(app):
+    async with lived(around(app)) as sidecar:
+        client = Client()
+        await sidecar({**http(CHAT), "type": "websocket", "path": None}, client.receive, client.send)
+        assert [message["type"] for message in client.sent] == ["websocket.close"]
+    assert not app.given
+
+
 async def test_mode_off_lets_everything_through_and_denies_all_the_same(app):
     async with lived(around(app, "mode: off\nrelay: {deny: [/debug/*]}\n")) as sidecar:
         assert (await ask(sidecar, http(token=None))).content == BODY

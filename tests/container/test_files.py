@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from sidecar import __version__
+from sidecar.doctor.checks.machine import IDLE_MEMORY, RELAYED
 from sidecar.edge.app import GRACE
+from sidecar.edge.data.connection import MOST_WAITING
 from sidecar.edge.settings import resolve
 from sidecar.policy.load import load
 from sidecar.policy.units import seconds
@@ -206,10 +208,38 @@ def test_our_containers_have_no_rights_and_a_limit(path, name):
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
-    assert service["mem_limit"] in ("64m", "96m")
+    assert service["mem_limit"] in ("256m", "96m")
     assert service["pids_limit"] == 64
     assert "user" not in service
     assert "privileged" not in service
+
+
+@pytest.mark.parametrize(
+    ("path", "name"), [(COMPOSE, "sidecar"), (VX11, "tentaculo_link")], ids=["alone", "beside VX11"]
+)
+def test_strangers_cannot_make_it_take_more_than_it_has(path, name):
+    """By the default policy: answers that nobody reads, bodies of chats, unfinished heads. Beyond its limit the system would end it."""
+    policy = load(ROOT / "policies/default.yaml").policy
+    kept = policy.overload.relays * RELAYED + policy.overload.chats * policy.guards.max_body + MOST_WAITING
+    service = services(path)[name]
+    assert int(service["mem_limit"].removesuffix("m")) << 20 >= IDLE_MEMORY + kept
+    assert service["memswap_limit"] == service["mem_limit"]
+
+
+@names
+def test_every_service_has_no_rights_and_can_write_nothing_but_its_volumes(path):
+    """Prometheus, Alertmanager and Grafana as well. What is stated elsewhere is looked at there: ``extends`` keeps it."""
+    named = {name: service for name, service in services(path).items() if "image" in service}
+    assert named
+    for name, service in named.items():
+        if "extends" not in service:
+            assert service["read_only"] is True, name
+            assert service["cap_drop"] == ["ALL"], name
+            assert service["security_opt"] == ["no-new-privileges:true"], name
+            assert "mem_limit" in service, name
+        assert not service.keys() & {"privileged", "cap_add", "pid", "ipc", "userns_mode", "devices", "group_add"}, name
+        assert service.get("network_mode") in (None, "service:place"), name
+        assert not [volume for volume in service.get("volumes", ()) if "docker.sock" in str(volume)], name
 
 
 @pytest.mark.parametrize(

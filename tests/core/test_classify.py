@@ -149,6 +149,7 @@ def test_a_policys_own_rules_come_first_in_their_order(rules, outcome, verdict):
         ("switch", Outcome(status=413), (CALLER, "HTTP 413")),
         ("switch", Outcome(error=ErrorKind.TIMEOUT), (FATAL, "error timeout")),
         ("switch", Outcome(error=ErrorKind.CONNECT_TIMEOUT), (RETRYABLE, "error connect-timeout")),
+        ("switch", Outcome(error=ErrorKind.NO_SOCKET), (Verdict.IGNORED, "error no-socket")),
         ("switch", Outcome(), (FATAL, "no answer")),
     ],
 )
@@ -192,7 +193,7 @@ def test_a_rule_of_the_policy_is_said_as_its_place_in_the_file(outcome, judged):
 )
 def test_whatever_is_called_an_answer_is_a_2xx_with_something_to_show(outcome, target):
     verdict = classifier(target)(outcome)
-    assert verdict is not Verdict.IGNORED
+    assert (verdict is Verdict.IGNORED) is (outcome.error is ErrorKind.NO_SOCKET)
     assert verdict not in (SUCCESS, DEGRADED) or (outcome.text and 200 <= outcome.status < 300)
 
 

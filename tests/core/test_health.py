@@ -40,7 +40,7 @@ def played(machine: Health, *lines: tuple[float, Verdict | str, str]) -> None:
 @pytest.mark.parametrize("busy", [False, True])
 @pytest.mark.parametrize(
     ("code", "means"),
-    [(200, GOOD), (204, GOOD), (299, GOOD), (101, NOTHING), (301, NOTHING), (401, NOTHING), (404, NOTHING), (405, NOTHING), (499, NOTHING),
+    [(200, GOOD), (204, GOOD), (299, GOOD), (101, NOTHING), (300, NOTHING), (301, NOTHING), (401, NOTHING), (404, NOTHING), (405, NOTHING), (499, NOTHING),
      (500, FAILED), (502, FAILED), (503, FAILED)],
 )  # fmt: skip
 def test_a_status_means_the_same_whether_a_chat_is_in_flight_or_not(code, means, busy):

@@ -31,7 +31,7 @@ def test_a_verdict_is_an_answer_or_a_failure_or_says_nothing():
 
 @pytest.mark.parametrize("kind", ErrorKind)
 def test_nothing_was_sent_exactly_where_there_was_no_connection(kind):
-    assert Outcome(error=kind).sent is (kind not in ("connect", "dns", "connect-timeout"))
+    assert Outcome(error=kind).sent is (kind not in ("connect", "dns", "connect-timeout", "no-socket"))
 
 
 def test_an_answer_was_sent_for():

@@ -17,6 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse
 from sidecar.edge.admin.application import admin_application, admin_protocol
 from sidecar.edge.admin.control import Control
 from sidecar.edge.admin.desk import Desk, Office
+from sidecar.edge.admin.room import Room
 from sidecar.edge.admin.status import Readiness
 from sidecar.edge.admin.trend import Trend
 from sidecar.edge.outlets.telemetry import Telemetry
@@ -189,6 +190,14 @@ async def test_a_byte_that_is_no_ascii_matches_no_token(open_port, raw):
     assert answer.startswith(b"HTTP/1.1 403 ")
 
 
+@pytest.mark.parametrize("offered", [("right", "wrong"), ("wrong", "right"), ("right", "right"), ("right", "")])
+async def test_two_tokens_are_none(open_port, offered):
+    """Which of them counts would depend on who reads: one process, or several workers that pass them on to each other."""
+    client = await open_port(Port(token=Tokens(["right"])))
+    got = await client.get("/state", headers=[("X-VX11-Admin-Token", token) for token in offered])
+    assert (got.status, await got.json()) == (403, {"detail": "forbidden"})
+
+
 async def test_a_token_that_was_rotated_is_the_one_that_counts(open_port):
     port = Port(token=Tokens(["old"]))
     client = await open_port(port)
@@ -259,7 +268,7 @@ async def raw_port():
     """The port as the composition root opens it: its number."""
     runner = web.AppRunner(admin_application(Desk(Port().office)), access_log=None)
     await runner.setup()
-    server = await asyncio.get_running_loop().create_server(admin_protocol(runner), "127.0.0.1", 0)
+    server = await asyncio.get_running_loop().create_server(admin_protocol(runner, Room(8)), "127.0.0.1", 0)
     yield SimpleNamespace(host="127.0.0.1", port=server.sockets[0].getsockname()[1])
     server.close()
     await runner.cleanup()

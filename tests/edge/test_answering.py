@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from hashlib import blake2b
 
 import pytest
 from kitchen import LINK_TOKEN, TOKEN, Place, Targets, failed, policy, said, until
@@ -501,6 +502,16 @@ async def test_a_session_is_a_digest_of_this_run_and_only_where_sessions_stay(op
     other = Place(policy(affinity={"stick": stick}), seed=8)
     await (await open_chat(other))({"session_id": sent})
     assert (other.heard(CallBegan)[0].session == began.session) == (not kept)
+
+
+async def test_who_reads_the_journal_cannot_try_a_session_on_its_digest(open_chat):
+    """The seed stands in the journal's first line: what is made with it alone can be made by anybody who reads that."""
+    place = Place(policy(affinity={"stick": "60s"}))
+    await (await open_chat(place))({"session_id": "session_1764400000000"})
+    (began,) = place.heard(CallBegan)
+    seed = place.engine.scene.seed.to_bytes(8, "big")
+    guesses = (blake2b(b"session_1764400000000", digest_size=8, key=key).hexdigest() for key in (b"", seed))
+    assert began.session not in guesses
 
 
 async def test_a_session_stays_where_it_fell_back(open_chat):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
@@ -366,3 +367,41 @@ def test_what_moves_rarely_is_said(written):
         },
         {"event": "shared_store_up"},
     ]
+
+
+@pytest.mark.parametrize("made", [log._writer, log._shared_writer])
+def test_a_line_that_a_full_disk_has_torn_ends_before_the_next_one(tmp_path, monkeypatch, made):
+    """What is lost is lost; what comes after it must not be part of a line that nobody can read."""
+    real, room = os.write, 12
+
+    def write(descriptor, data):
+        nonlocal room
+        if not room:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        written = real(descriptor, bytes(data[:room]))
+        room -= written
+        return written
+
+    monkeypatch.setattr(log.os, "write", write)
+    with (tmp_path / "log").open("wb") as file:
+        put = made(file.fileno())
+        for _ in range(2):  # the second finds no room at all
+            with pytest.raises(OSError, match="No space"):
+                put(b'{"a":1}\n{"b":1}\n')
+        room = 100
+        put(b'{"c":1}\n')
+        put(b'{"d":1}\n')
+    assert (tmp_path / "log").read_bytes() == b'{"a":1}\n{"b"\n{"c":1}\n{"d":1}\n'
+
+
+def test_a_batch_of_which_nothing_was_written_leaves_nothing_to_end(tmp_path, monkeypatch):
+    real = os.write
+    with (tmp_path / "log").open("wb") as file:
+        put = log._writer(file.fileno())
+        put(b'{"a":1}\n')
+        monkeypatch.setattr(log.os, "write", lambda *_: (_ for _ in ()).throw(OSError(errno.ENOSPC, "No space left")))
+        with pytest.raises(OSError, match="No space"):
+            put(b'{"b":1}\n')
+        monkeypatch.setattr(log.os, "write", real)
+        put(b'{"c":1}\n')
+    assert (tmp_path / "log").read_bytes() == b'{"a":1}\n{"c":1}\n'

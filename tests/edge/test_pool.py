@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import socket
+import threading
+import time
 
 import pytest
 import uvloop
@@ -192,6 +196,55 @@ async def test_who_is_cancelled_is_watched_no_longer():
     pool.close()
 
 
+def taken_over(pool, monkeypatch, begin):
+    """Whoever asks next has the connection before the one who was answered has heard of it: both happen in one turn of the loop."""
+    real, begun = pool.keep, []
+
+    def keep(exchange):
+        real(exchange)
+        if not begun:
+            begun.append(begin())
+
+    monkeypatch.setattr(pool, "keep", keep)
+    return begun
+
+
+async def test_who_takes_over_a_connection_in_the_turn_in_which_it_comes_free_is_watched_all_the_same(monkeypatch):
+    async def once(peer, request, writer):
+        if len(peer.requests) == 1:
+            writer.write(ANSWER)
+        else:
+            await peer.gone.wait()
+
+    pool = Pool()
+    async with Peer(once) as peer, asyncio.timeout(5):
+        begun = taken_over(pool, monkeypatch, lambda: asyncio.ensure_future(ask(pool, peer.port, within=0.1)))
+        assert (await ask(pool, peer.port)).status == 200
+        assert await begun[0] is ErrorKind.TIMEOUT
+        assert peer.connections == 1
+    assert not pool._busy
+    pool.close()
+
+
+async def test_who_leaves_in_the_turn_in_which_the_answer_comes_takes_nobody_elses_connection_along(monkeypatch):
+    pool = Pool()
+
+    def begin():
+        second = asyncio.ensure_future(ask(pool, peer.port))
+        first.cancel()
+        return second
+
+    async with Peer(answering(ANSWER)) as peer, asyncio.timeout(5):
+        begun = taken_over(pool, monkeypatch, begin)
+        first = asyncio.ensure_future(ask(pool, peer.port))
+        await asyncio.gather(first, return_exceptions=True)
+        assert first.cancelled()
+        assert (await begun[0]).status == 200
+        assert peer.connections == 1
+    assert not pool._busy
+    pool.close()
+
+
 async def test_a_connection_that_ended_before_anything_was_sent_is_a_reset_at_once(monkeypatch):
     pool = Pool()
     real = pool._connect
@@ -226,3 +279,80 @@ def test_requests_without_any_time_left_end_by_themselves_on_the_loop_that_is_se
         late, whole = runner.run(asked())
     assert late == ErrorKind.TIMEOUT
     assert whole.status == 200
+
+
+def answers_at(moment):
+    """A target in a thread of its own, as another process is: it takes one connection and one request, and answers when ``moment`` comes."""
+    listening = socket.create_server(("127.0.0.1", 0))
+
+    def serve():
+        connection, _ = listening.accept()
+        with connection:
+            connection.recv(65536)
+            moment.wait(5)
+            connection.sendall(ANSWER)
+            connection.settimeout(5)
+            connection.recv(1)  # until it is closed
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    return listening, thread
+
+
+@pytest.mark.parametrize("loop_factory", [asyncio.new_event_loop, uvloop.new_event_loop])
+@pytest.mark.parametrize("answers", [True, False])
+def test_an_answer_that_came_while_we_were_held_up_ourselves_is_no_silence(loop_factory, answers):
+    """A process that was stopped finds timers and answers at once; that its own time is over says nothing of the target."""
+    moment = threading.Event()
+    listening, thread = answers_at(moment)
+
+    def hold_up(ours):
+        asyncio.get_running_loop().remove_reader(ours)
+        if answers:
+            moment.set()
+        time.sleep(0.5)
+
+    async def held_up():
+        pool = Pool()
+        asked = asyncio.ensure_future(ask(pool, listening.getsockname()[1], within=0.2))
+        await until(lambda: pool._busy)
+        ours, theirs = socket.socketpair()
+        asyncio.get_running_loop().add_reader(ours, hold_up, ours)  # as what a client sends might
+        theirs.send(b"x")
+        heard = await asked
+        ours.close()
+        theirs.close()
+        kept = sum(len(kept) for kept in pool._kept.values())
+        assert not pool._busy
+        pool.close()
+        return heard, kept
+
+    with listening, asyncio.Runner(loop_factory=loop_factory) as runner:
+        heard, kept = runner.run(held_up())
+    moment.set()
+    thread.join(5)
+    assert heard is ErrorKind.TIMEOUT if not answers else heard.status == 200
+    assert kept == 0, "how long the target has had it idle nobody knows"
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        (errno.EMFILE, ErrorKind.NO_SOCKET),
+        (errno.ENFILE, ErrorKind.NO_SOCKET),
+        (errno.ENOBUFS, ErrorKind.NO_SOCKET),
+        (errno.ECONNREFUSED, ErrorKind.CONNECT),
+        (errno.EHOSTUNREACH, ErrorKind.CONNECT),
+        (errno.EADDRNOTAVAIL, ErrorKind.CONNECT),  # also of a target whose address this machine cannot have
+    ],
+    ids=errno.errorcode.get,
+)
+async def test_that_we_get_no_socket_is_not_laid_at_the_targets_door(monkeypatch, code, kind):
+    pool = Pool()
+
+    async def refuse(*_):
+        raise OSError(code, "as the system says it")
+
+    monkeypatch.setattr(pool, "loop", type("Loop", (), {"time": pool.loop.time, "create_connection": refuse})())
+    assert await ask(pool, 1) is kind
+    pool.close()

@@ -295,6 +295,29 @@ async def test_beyond_so_many_requests_without_an_answer_the_gateway_is_not_aske
             each.close()
 
 
+async def test_answers_that_nobody_reads_take_places_of_the_relay_until_somebody_does():
+    """What is held for them is held by us: without a bound of theirs a few hundred clients would take all there is."""
+    async with serving(pouring(1 << 25)) as upstream, stage(upstream, relays=2) as port:
+        clients = [await port.connect() for _ in range(2)]
+        for _, writer in clients:
+            writer.transport.pause_reading()
+            writer.write(get())
+        await port.until(lambda: port.data_port.unread == 2)
+        assert port.relay.unanswered == 0
+        reader, writer = await port.connect()
+        writer.write(get())
+        assert (await one_answer(reader))[0] == 503
+        writer.write(post())
+        assert (await one_answer(reader))[0] == 200  # chat is not relayed
+        assert [fact.why for fact in port.facts if isinstance(fact, RequestShed)] == ["relays"]
+        clients[0][1].transport.resume_reading()
+        await port.until(lambda: port.data_port.unread == 1)
+        clients[1][1].transport.abort()
+        await port.until(lambda: port.data_port.unread == 0)
+        for _, each in (*clients, (reader, writer)):
+            each.close()
+
+
 async def test_a_chat_whose_client_leaves_frees_its_place():
     async def never(_: Incoming) -> Reply:
         await asyncio.sleep(60)
@@ -342,6 +365,23 @@ async def test_a_loop_that_is_late_again_and_again_is_overloaded_and_one_stall_i
             assert stalls < 50
         assert stalls >= PULSES - 1  # the first one still counts
         await port.until(lambda: port.data_port.late < 0.1)
+
+
+async def test_where_descriptors_are_few_those_who_are_turned_away_get_a_share_of_them_alone(monkeypatch):
+    """They linger to read why, and would otherwise take what chats and scrapes need."""
+    async with serving(Gateway()) as upstream, stage(upstream) as port:
+        monkeypatch.setattr(port.data_port, "ceiling", 8)
+        kept = [await port.connect() for _ in range(8)]
+        await port.until(lambda: len(port.data_port) == 8)
+        told = [await port.connect() for _ in range(2)]
+        for reader, _ in told:
+            assert (await one_answer(reader))[0] == 503
+        beyond, beyond_writer = await port.connect()
+        with suppress(ConnectionResetError):
+            assert await asyncio.wait_for(beyond.read(), 2) == b""
+        for _, writer in (*kept, *told):
+            writer.close()
+        beyond_writer.close()
 
 
 async def test_those_who_are_turned_away_take_nobodys_place(monkeypatch):

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 
+import msgspec
 import pytest
 from kitchen import TOKEN, failed, said, until
 from redis import Redis
@@ -128,6 +129,35 @@ async def test_what_nobody_of_our_kind_has_written_is_as_if_it_were_not_there():
             name = "vx11-sidecar:key:" + OWN.digest.hex()
             client.hset(name, mapping={"body": OWN.body, "claim": b"x", "answer": b"\xff no answer"})
         assert await one.meet(POLICY, OWN, 5.0) is None
+
+
+@pytest.mark.parametrize(
+    ("body", "fields", "correlation_id"),
+    [
+        (b"{}", {"Idempotent-Replayed": "true\r\nSet-Cookie: a=b"}, "first-id"),
+        (b"{}", {"Idempotent-Replayed": "true", "Proxy-Status": "x\r\n\r\nHTTP/1.1 200 OK"}, "first-id"),
+        (b"{}", {"Idempotent-Replayed": "true", "X: y\r\nSet-Cookie": "a=b"}, "first-id"),
+        (b"{}", {"Idempotent-Replayed": "true", "Set-Cookie": "a=b"}, "first-id"),
+        (b"<script>", {"Idempotent-Replayed": "true", "Content-Type": "text/html"}, "first-id"),
+        (b"{}", {"Idempotent-Replayed": "true", "Access-Control-Allow-Origin": "*"}, "first-id"),
+        (b"{}", {"Idempotent-Replayed": "true", "Transfer-Encoding": "chunked"}, "first-id"),
+        (b"<script>", {"Idempotent-Replayed": "true"}, "first-id"),
+        (b"[]", {"Idempotent-Replayed": "true"}, "first-id"),
+        (b"{}", {}, "first-id"),
+        (b"{}", {"Idempotent-Replayed": "true"}, "a\x1b[2J\nb"),
+        (b"{}", {"Idempotent-Replayed": "true"}, "a" * 129),
+    ],
+)
+async def test_whoever_writes_the_store_adds_no_field_to_an_answer_and_no_line_to_the_log(body, fields, correlation_id):
+    async with RedisServer() as redis, kept(1, redis) as (one,):
+        name = "vx11-sidecar:key:" + OWN.digest.hex()
+        with Redis.from_url(redis.url) as client:
+            forged = msgspec.msgpack.encode((body, fields, correlation_id))
+            client.hset(name, mapping={"body": OWN.body, "claim": b"x", "answer": forged})
+            assert await one.meet(POLICY, OWN, 5.0) is None
+            good = msgspec.msgpack.encode((b"{}", {"Idempotent-Replayed": "true", "Proxy-Status": "x; y"}, "first-id"))
+            client.hset(name, "answer", good)
+        assert (await one.meet(POLICY, OWN, 5.0)).word == "replayed"
 
 
 # -- chats -------------------------------------------------------------------------------------------------------------

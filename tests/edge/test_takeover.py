@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -110,11 +113,42 @@ async def test_a_new_process_that_never_serves_does_not_block_the_next_one(runni
 
 
 async def test_another_user_gets_nothing(running, tmp_path, monkeypatch):
-    monkeypatch.setattr(takeover, "_same_user", lambda _: False)
+    monkeypatch.setattr(
+        takeover, "_same_user", lambda end: not end.getsockname()
+    )  # who asks has no name, and looks, too
     async with running.successors(tmp_path / "takeover"):
         with pytest.raises(UnusableSocketError, match="no sidecar"):
             await asked(tmp_path / "takeover")
         assert not running.relieved.is_set()
+
+
+LISTENING = """
+import contextlib, os, socket, sys
+os.setuid(int(sys.argv[2]))
+listener = socket.socket(fileno=int(sys.argv[1]))
+listener.listen()
+print("listens", flush=True)
+connection, _ = listener.accept()
+with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", 0)) as given:
+    socket.send_fds(connection, [b'{"ports": ["data"]}'], [given.fileno()])
+    connection.recv(1)
+"""
+NOBODY = 65_534
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="another user can be played by root alone")
+async def test_sockets_that_another_user_offers_are_not_taken(tmp_path):
+    """Whoever was at the path before us would go on accepting from them, and read the tokens of our clients."""
+    path = tmp_path / "takeover"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        command = (sys.executable, "-I", "-S", "-c", LISTENING, str(listener.fileno()), str(NOBODY))
+        process = subprocess.Popen(command, pass_fds=[listener.fileno()], stdout=subprocess.PIPE)  # noqa: ASYNC220
+        with process:
+            assert process.stdout.readline() == b"listens\n"
+            with pytest.raises(UnusableSocketError, match="another user"):
+                await asked(path)
+            assert process.wait(5) == 0
 
 
 def test_the_user_is_known_by_the_system():

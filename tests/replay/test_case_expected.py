@@ -54,7 +54,7 @@ def test_attempts_are_a_target_and_a_word(attempts, signs):
 
 
 TARGET = "must be switch or madre"
-SIGNS = "success, degraded, retryable, fatal, caller_error, misconfigured, ignored, connect, dns, connect-timeout, timeout, reset, truncated, protocol, too-large, not-json"
+SIGNS = "success, degraded, retryable, fatal, caller_error, misconfigured, ignored, connect, dns, connect-timeout, no-socket, timeout, reset, truncated, protocol, too-large, not-json"
 REASONS = "none, open, failure, timeout, budget, limited, dormant, unhealthy, off, misconfigured, caller_error, waiting or affinity"
 ABOUT = "must be about one thing: chats, breaker, attempts, trips or share, as in - chats: all"
 

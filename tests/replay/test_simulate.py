@@ -26,12 +26,12 @@ from sidecar.core.fact import (
 )
 from sidecar.core.scene import Call
 from sidecar.core.value import replace
-from sidecar.core.vocabulary import Abandoned, Answered, Attempt, Binding, ErrorKind, Finish, Reason, Woke
+from sidecar.core.vocabulary import Abandoned, Answered, Attempt, Binding, Finish, Reason, Woke
 from sidecar.edge.chat.drive import Drive
 from sidecar.edge.chat.upstream import Asked
 from sidecar.replay.simulate import TIMED_OUT, Arrival, Simulation
 from sidecar.replay.world import GOOD, NEVER
-from tests.replay.worlds import World, policy
+from tests.replay.worlds import KINDS, World, policy
 
 CALLS = 100  # of each world
 
@@ -168,7 +168,7 @@ def test_the_generated_worlds_have_everything_in_them():
     assert {fact.why for fact in facts if isinstance(fact, HedgeDenied)} >= {"open", "load", "limited", "budget"}
     events = [fact.event for fact in facts if isinstance(fact, EventHeard)]
     assert {type(event) for event in events} == {Answered, Woke, Abandoned}
-    assert {event.outcome.error for event in events if isinstance(event, Answered)} == {None, *ErrorKind}
+    assert {event.outcome.error for event in events if isinstance(event, Answered)} == {None, *KINDS}
     assert {fact.why for fact in facts if isinstance(fact, BreakerMoved)} >= {
         "failure_rate", "consecutive", "probe_failed", "recovered", "timer", "window_opened",
     }  # fmt: skip

@@ -21,8 +21,9 @@ from sidecar.replay.simulate import World as Answers
 from sidecar.replay.world import Behaviour, Synthetic
 from sidecar.replay.worlds.injected import Injected
 
+KINDS = [kind for kind in ErrorKind if kind is not ErrorKind.NO_SOCKET]  # that is no answer of a target
 FAILURES = (
-    *(Outcome(error=kind) for kind in ErrorKind if kind is not ErrorKind.TIMEOUT),  # which silence alone leads to
+    *(Outcome(error=kind) for kind in KINDS if kind is not ErrorKind.TIMEOUT),  # which silence alone leads to
     Outcome(status=200, body={"status": "error"}),
     Outcome(status=200, body={"status": "WAITING"}, text=True),
     Outcome(status=503, retry_after=0.5),
@@ -31,7 +32,7 @@ FAILURES = (
     Outcome(status=413),
 )
 UNSENT = (Outcome(error=ErrorKind.CONNECT), Outcome(error=ErrorKind.DNS), Outcome(error=ErrorKind.CONNECT_TIMEOUT))
-PROBED = (*(Outcome(error=kind) for kind in ErrorKind), *(Outcome(status=code) for code in (404, 500, 503)))
+PROBED = (*(Outcome(error=kind) for kind in KINDS), *(Outcome(status=code) for code in (404, 500, 503)))
 UNTIL = {"percentage": "3%", "expires_at": "2030-01-01T00:00:00Z"}
 BROKEN = [
     {"name": "slow", "target": "switch", "delay": "411ms", **UNTIL},

@@ -34,6 +34,7 @@ _TROUBLES = {
     ErrorKind.DNS: Trouble.DNS,
     ErrorKind.CONNECT: Trouble.REFUSED,
     ErrorKind.CONNECT_TIMEOUT: Trouble.CONNECT,
+    ErrorKind.NO_SOCKET: Trouble.NO_SOCKET,
     ErrorKind.TIMEOUT: Trouble.TIMEOUT,
     ErrorKind.RESET: Trouble.RESET,
     ErrorKind.TRUNCATED: Trouble.RESET,

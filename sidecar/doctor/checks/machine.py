@@ -11,12 +11,13 @@ from statistics import median
 from sidecar.doctor.examination import Examination
 from sidecar.doctor.host import memory_limit
 from sidecar.doctor.result import Result, fail, ok, skipped, warn
+from sidecar.edge.data.connection import MOST_WAITING
+from sidecar.edge.descriptors import client_connections, least_limit
 from sidecar.policy.units import size_text
 
-SPARE_DESCRIPTORS = 64  # files, the journal, targets, the admin port: what the sidecar keeps back itself
 NEARLY = 0.9  # of the connections asked for
 IDLE_MEMORY = 64 << 20  # bytes, beyond which the sidecar does not go at rest
-RELAYED = 128 << 10  # bytes that a relayed request keeps under way at most
+RELAYED = 256 << 10  # bytes that a relayed request keeps where its client reads nothing: 220 KiB were measured
 CLOCK_NOTED, CLOCK_WRONG = 5.0, 300.0  # seconds; Date has whole seconds only
 STEPPED = 1.0  # seconds between the wall clock and the monotonic one within one run
 
@@ -27,12 +28,11 @@ async def descriptors(exam: Examination) -> Result:
     if await exam.running():
         limit, whose = await _running_limit(exam) or limit, "the running sidecar"
     wanted = exam.policy.relay.limits.connections
-    most = max((limit - SPARE_DESCRIPTORS) // 2, 0)
-    needed = 2 * wanted + SPARE_DESCRIPTORS
+    most = client_connections(limit)
     seen = f"{limit} file descriptors of {whose}: room for {most} of {wanted} client connections (relay.limits.connections)"
     cause = "each connection may need a second descriptor towards the gateway; connections beyond the room get a 503"
     remedy = (
-        f"raise the limit to {needed} (ulimit -Hn; LimitNOFILE= in systemd; ulimits: nofile in compose), "
+        f"raise the limit to {least_limit(wanted)} (ulimit -Hn; LimitNOFILE= in systemd; ulimits: nofile in compose), "
         "or lower relay.limits.connections"
     )
     if most < exam.policy.overload.chats:
@@ -57,7 +57,7 @@ async def memory(exam: Examination) -> Result:
     limit = memory_limit(exam.host)
     policy = exam.policy
     chats, relays = policy.overload.chats * policy.guards.max_body, policy.overload.relays * RELAYED
-    needed = IDLE_MEMORY + chats + relays
+    needed = IDLE_MEMORY + chats + relays + MOST_WAITING
     if limit is None:
         return ok("no memory limit of a control group here")
     seen = f"the control group allows {limit >> 20} MiB; needed at most {needed >> 20} MiB"

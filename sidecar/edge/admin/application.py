@@ -23,6 +23,7 @@ from aiohttp.http import HttpRequestParser, HttpVersion11
 
 from sidecar.edge.admin import forward_auth, openapi, static
 from sidecar.edge.admin.desk import LARGEST_ORDER, Desk, Handler, as_json
+from sidecar.edge.admin.room import SILENCE, Room
 from sidecar.edge.chat.reply import NAME
 from sidecar.edge.settings import UnusableSettingsError
 from sidecar.wire.answer import CONTINUE
@@ -33,13 +34,13 @@ GRACE = 1.0  # seconds an order may still take when we end
 LINGERING = 1.0  # seconds that we still listen to a body nobody wants; aiohttp's ten would hold up our end
 
 
-async def admin_port(desk: Desk, stack: AsyncExitStack) -> Callable[[], asyncio.Protocol]:
+async def admin_port(desk: Desk, stack: AsyncExitStack, room: Room) -> Callable[[], asyncio.Protocol]:
     """What a listening socket makes of each connection; ``stack`` takes it down. Raises UnusableSettingsError."""
     _demand_strict_parser()
     runner = web.AppRunner(admin_application(desk), access_log=None, shutdown_timeout=GRACE)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
-    return admin_protocol(runner)
+    return admin_protocol(runner, room)
 
 
 def _demand_strict_parser() -> None:
@@ -86,17 +87,48 @@ def admin_application(desk: Desk) -> web.Application:
     return app
 
 
-def admin_protocol(runner: web.AppRunner) -> Callable[[], asyncio.Protocol]:
-    """What a listening socket makes of each connection. The runner must have been set up."""
+def admin_protocol(runner: web.AppRunner, room: Room, silence: float = SILENCE) -> Callable[[], asyncio.Protocol]:
+    """What a listening socket makes of each connection. The runner must have been set up.
+
+    ``silence`` is the seconds that a connection may be without a request, or with a part of its head.
+    """
     server = runner.server
     assert server is not None  # noqa: S101 - set up by the caller
     loop = asyncio.get_running_loop()
-    settings: dict[str, Any] = {"access_log": None, "lingering_time": LINGERING, "auto_decompress": False}
-    return lambda: _Protocol(server, loop=loop, **settings)
+    settings: dict[str, Any] = {
+        "access_log": None,
+        "lingering_time": LINGERING,
+        "auto_decompress": False,
+        "keepalive_timeout": silence,
+    }
+    return lambda: _Protocol(room, server, loop=loop, **settings)
 
 
 class _Protocol(web.RequestHandler):
-    """aiohttp's own, but for what is no HTTP: that is neither quoted to the sender nor put in the log."""
+    """aiohttp's own, but for how many there may be, and for what is no HTTP: that is neither quoted to the sender nor put in the log."""
+
+    __slots__ = ("_room",)
+
+    def __init__(self, room: Room, server: web.Server, **settings: Any) -> None:
+        super().__init__(server, **settings)
+        self._room = room
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._room.enter(self)
+
+    def data_received(self, data: bytes) -> None:
+        self._room.heard(self)
+        super().data_received(data)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._room.leave(self)
+        super().connection_lost(exc)
+
+    def drop(self) -> None:
+        """End now: whoever reads nothing would otherwise keep us until it does."""
+        if self.transport is not None:
+            self.transport.abort()
 
     def handle_error(
         self,

@@ -144,9 +144,9 @@ class Desk:
 
 
 def _refusal(request: web.Request, tokens: Tokens) -> web.Response | None:
-    """401 or 403 for a request without a token that passes."""
-    offered = request.headers.get("X-VX11-Admin-Token", "").encode("utf-8", "surrogateescape")
-    judged = tokens.judge([offered])
+    """401 or 403 for a request without a token that passes; two are none, as at the data port."""
+    offered = [token.encode("utf-8", "surrogateescape") for token in request.headers.getall("X-VX11-Admin-Token", ())]
+    judged = "wrong" if len(offered) > 1 else tokens.judge(offered)
     if judged is None:
         return None
     return as_json({"detail": "auth_required"}, 401) if judged == "missing" else as_json({"detail": "forbidden"}, 403)

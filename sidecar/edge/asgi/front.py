@@ -79,6 +79,25 @@ class Front:
         except Exception:  # noqa: BLE001 - it is looked at again, where a fault has an answer
             return False
 
+    def closed(self, scope: Scope) -> bool:
+        """Whether a request of type ``websocket`` is for what the policy denies. True also where that is in doubt."""
+        terms = self.terms
+        try:
+            return scope not in terms.others and heads.is_denied(heads.asked_target(scope, self._root), terms.routes)
+        except Exception as error:  # noqa: BLE001 - a fault of ours must not open the way
+            self._failed(error)
+            return True
+
+    async def turn_away(self, scope: Scope, send: Send) -> None:
+        """Refuse a WebSocket before it stands: the server makes a 403 of that."""
+        try:
+            by = await self._ready()
+            used = heads.counted(scope, heads.asked_target(scope, self._root))
+            by.emit(RelayEnded(by.now(), "http", "GET", DENIED.status, 0.0, 0, 0, "denied", *used))
+        except Exception as error:  # noqa: BLE001 - it is refused, whether that can be told of or not
+            self._failed(error)
+        await Saying(send, head_only=False).close()
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """A request of type ``http`` that may be ours."""
         hearing = Hearing(receive)

@@ -13,8 +13,8 @@ from __future__ import annotations
 from urllib.parse import quote, unquote_to_bytes
 
 from sidecar.edge.asgi.protocol import Scope
-from sidecar.wire import target
-from sidecar.wire.request import route_of
+from sidecar.wire import inventory, target
+from sidecar.wire.request import Usage, route_of
 from sidecar.wire.target import Route, Routes, Target
 
 LONGEST = 1024  # characters of a path that is remembered
@@ -43,6 +43,18 @@ def route(scope: Scope, asked: bytes, routes: Routes) -> Route:
     if isinstance(aim, Target):
         return route_of(method, aim.path, routes)
     return "reject" if method.upper() == b"POST" else "other"
+
+
+def is_denied(asked: bytes, routes: Routes) -> bool:
+    """Whether the policy has the path stay inside, whatever the method. What is no target at all is for nobody."""
+    aim = Target(asked, asked, None) if asked.startswith(b"/") else target.read(b"GET", asked)
+    return not isinstance(aim, Target) or routes.route(aim.path) == "deny"
+
+
+def counted(scope: Scope, asked: bytes) -> Usage:
+    """What a request that has no head of ours counts as."""
+    program = next((value for name, value in scope["headers"] if name.lower() == b"user-agent"), None)
+    return Usage(inventory.template(asked), inventory.client(program))
 
 
 class Others:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from contextlib import suppress
 from typing import Any
 
 Scope = MutableMapping[str, Any]
@@ -42,3 +43,9 @@ class Saying:
             await self._send({"type": "http.response.body", "body": b"" if bare else body, "more_body": False})
         except OSError:
             return
+
+    async def close(self) -> None:
+        """Refuse a WebSocket that was not accepted yet. 1008 is a policy's refusal (RFC 6455 7.4.1), for servers that tell it."""
+        self.begun = True
+        with suppress(OSError):
+            await self._send({"type": "websocket.close", "code": 1008, "reason": ""})

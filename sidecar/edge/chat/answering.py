@@ -10,6 +10,7 @@ import asyncio
 import itertools
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from hashlib import blake2b
+from secrets import token_bytes
 
 from sidecar.core.fact import ChatServed
 from sidecar.core.idempotency import Held
@@ -25,7 +26,7 @@ from sidecar.edge.chat.injection import Injection
 from sidecar.edge.chat.judging import Asking, Judging, ending
 from sidecar.edge.chat.kitchen import Kitchen
 from sidecar.edge.chat.reply import Caller, Reply
-from sidecar.edge.chat.request import Chat, correlation_id, new_id, patience
+from sidecar.edge.chat.request import correlation_id, new_id, patience
 from sidecar.edge.chat.upstream import Asked
 from sidecar.edge.snapshot import Snapshot
 from sidecar.policy.model import Policy
@@ -57,6 +58,7 @@ class Answering:
         self._running: set[asyncio.Task[None]] = set()
         self._numbers: Iterator[int] = itertools.count(1)
         self._judging = Judging(kitchen)
+        self._key = token_bytes(16)  # not the seed, which stands in the journal beside what was made with it
 
     def adopt(self) -> None:
         """Take over what the snapshot in force says; whoever is being answered goes on as it began."""
@@ -117,7 +119,7 @@ class Answering:
         waits = max(waits - (kitchen.now() - incoming.came), 0.0)
         # The plan keeps the policy the engine has now; the same scene tells how its targets are asked.
         scene = kitchen.engine.scene
-        session = _session(asked.chat, scene) if scene.affinity is not None else ""
+        session = self._digest(asked.chat.session_id) if scene.affinity is not None else ""
         call = Call(next(self._numbers), waits, asked.caller.correlation_id, session)
         came = trace.read(said.parents, said.states) if said.parents else None
         context = kitchen.tracing.begin(call.number, came)
@@ -150,6 +152,10 @@ class Answering:
             answer = await self._serve(incoming, said, asked, began)
             held.keep(answer, asked.caller.correlation_id)
         return answer
+
+    def _digest(self, session: str | None) -> str:
+        """A digest of the client's session that only this process can make, since it gets into the journal; empty without one."""
+        return blake2b(session.encode(), digest_size=8, key=self._key).hexdigest() if session else ""
 
     def _asker(
         self, scene: Scene, snapshot: Snapshot, asked: Admitted, served: _Served
@@ -188,13 +194,6 @@ class Answering:
         who = (call.number, call.correlation_id)
         used = usage(served.asked.request)
         self._kitchen.emit(ChatServed(ended, *who, outcome, status, seconds, overhead, *used, *traced))
-
-
-def _session(chat: Chat, scene: Scene) -> str:
-    """A digest of the client's session that only this run can make, since it gets into the journal; empty without one."""
-    if not chat.session_id:
-        return ""
-    return blake2b(chat.session_id.encode(), digest_size=8, key=scene.seed.to_bytes(8, "big")).hexdigest()
 
 
 def _outcome(finish: Finish) -> str:

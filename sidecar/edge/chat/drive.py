@@ -26,6 +26,11 @@ Clock = Callable[[], float]
 Sleep = Callable[[float], Awaitable[None]]
 
 
+def fetch() -> None:
+    """Import what retries take, beside whoever is served: when the first is due there may be no descriptor left to read it with."""
+    import tenacity  # noqa: F401, PLC0415 - nobody waits for it at the start
+
+
 class Drive:
     """One call on its way. ``answers`` holds what targets said, by attempt; ``waited`` the seconds that were not ours."""
 
@@ -71,7 +76,7 @@ class Drive:
 
     async def _with_retries(self, first: Backoff) -> Backoff | Finish:
         """From the first backoff on: tenacity's first call is handed that backoff, waits it out, and calls again."""
-        from tenacity import AsyncRetrying, retry_if_result, stop_never  # noqa: PLC0415 - nobody waits for it at the start
+        from tenacity import AsyncRetrying, retry_if_result, stop_never  # noqa: PLC0415 - ``fetch`` has been there before
 
         handed: list[Backoff] = [first]
 

@@ -82,6 +82,11 @@ class Exchange(asyncio.Protocol):
         if result is not None and not result.done():
             result.set_result(kind)
 
+    def leave(self, asked: asyncio.Future[Result]) -> None:
+        """Nobody waits for ``asked`` any more. Has its answer come, the connection may be the next one's, and is not ours to end."""
+        if self._result is asked:
+            self.fail(ErrorKind.TIMEOUT)
+
     def close(self) -> None:
         self._transport.close()
 

@@ -7,9 +7,11 @@ for each connection, because containers come and go with the power windows. Ther
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 from collections.abc import Iterable
 from contextlib import suppress
+from functools import partial
 
 from sidecar.core.vocabulary import ErrorKind
 from sidecar.edge.chat.exchange import Exchange, Result
@@ -18,6 +20,10 @@ from sidecar.wire.heads import Heads
 from sidecar.wire.target import Routes
 
 KEEPALIVE = 4.0  # seconds; below uvicorn's 5
+HELD_UP = 0.05  # seconds by which an alarm is late only if we were held up ourselves
+READING = 0.001  # seconds, at least one look of the loop at what has come
+
+_NO_SOCKET = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})  # ours, and not the target's
 
 Address = tuple[str, int]
 
@@ -32,7 +38,8 @@ class Pool:
         self._kept: dict[Address, list[Exchange]] = {}
         self._sweeping: asyncio.TimerHandle | None = None
         self._closing = False
-        self._busy: set[Exchange] = set()
+        # By request: whose answer came hears of it a turn later, and its connection may be the next one's by then.
+        self._busy: dict[asyncio.Future[Result], Exchange] = {}
         self._alarm: asyncio.Handle | None = None
         self._due = 0.0  # when it rings: uvloop's handle of a moment that is here already cannot say
 
@@ -53,19 +60,20 @@ class Pool:
             if not made.usable:  # it came about and ended within one turn of the loop
                 return ErrorKind.RESET
             exchange = made
-        self._watch(exchange, until)
+        asked = exchange.ask(method, message)
+        self._watch(asked, exchange, until)
         try:
-            return await exchange.ask(method, message)
+            return await asked
         except asyncio.CancelledError:
-            exchange.fail(ErrorKind.TIMEOUT)  # nobody hears of it
+            exchange.leave(asked)
             raise
         finally:
-            self._busy.discard(exchange)
+            self._busy.pop(asked, None)
 
-    def _watch(self, exchange: Exchange, until: float) -> None:
+    def _watch(self, asked: asyncio.Future[Result], exchange: Exchange, until: float) -> None:
         """One timer for all that are asked, set for the first whose time is over: most have their answer long before."""
         exchange.until = until
-        self._busy.add(exchange)
+        self._busy[asked] = exchange
         if self._alarm is None or until < self._due:
             if self._alarm is not None:
                 self._alarm.cancel()
@@ -75,20 +83,28 @@ class Pool:
         self._due = due
         self._alarm = self.loop.call_at(due, self._ring, due)
 
-    def _ring(self, now: float) -> None:
-        for exchange in [exchange for exchange in self._busy if exchange.until <= now]:
-            self._busy.discard(exchange)
-            exchange.fail(ErrorKind.TIMEOUT)
+    def _ring(self, now: float, *, read: bool = False) -> None:
+        """Who was asked and is silent still. uvloop has timers before answers: where it was held up, what has come is ``read`` first."""
+        if not read and self.loop.time() - now > HELD_UP:
+            self._alarm = self.loop.call_later(READING, partial(self._ring, now, read=True))
+            return
+        waiting = [(asked, exchange) for asked, exchange in self._busy.items() if not asked.done()]
+        for asked, exchange in waiting:
+            if exchange.until <= now:
+                del self._busy[asked]
+                exchange.fail(ErrorKind.TIMEOUT)
         self._alarm = None
-        if self._busy:
-            self._set(min(exchange.until for exchange in self._busy))
+        later = [exchange.until for asked, exchange in waiting if asked in self._busy]
+        if later:
+            self._set(min(later))
 
     def keep(self, exchange: Exchange) -> None:
-        if self._closing:
-            exchange.close()
-            return
         loop = self.loop
         exchange.since = loop.time()
+        # Read after its time: how long the target has had the connection idle nobody knows.
+        if self._closing or exchange.since > exchange.until:
+            exchange.close()
+            return
         self._kept.setdefault(exchange.address, []).append(exchange)
         if self._sweeping is None:
             self._sweeping = loop.call_later(KEEPALIVE, self._sweep)
@@ -136,8 +152,8 @@ class Pool:
             return ErrorKind.CONNECT_TIMEOUT if connect <= within else ErrorKind.TIMEOUT
         except (socket.gaierror, UnicodeError):  # UnicodeError: no host can have such a name
             return ErrorKind.DNS
-        except OSError:
-            return ErrorKind.CONNECT
+        except OSError as error:
+            return ErrorKind.NO_SOCKET if error.errno in _NO_SOCKET else ErrorKind.CONNECT
         return exchange
 
 

@@ -6,21 +6,26 @@
 A claim has a mark that nobody else can have, and only who has it may keep an answer or free the key: a replica that was held up until its
 claim had ended takes nothing from whoever claimed the key then. What a dead replica had claimed ends by itself.
 
-An answer is in the store as its client got it, until it ends: whoever may read that Redis may read it.
+An answer is in the store as its client got it, until it ends: whoever may read that Redis may read it. Whoever may write it may put words
+of theirs in its place and no more: what is read there is an answer of ours only if it has its form, so that nobody's line ends get into a
+head, no field gets to a browser that we would not send, and nothing gets into the log that is no id.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from secrets import token_bytes
 from typing import NamedTuple
 
 import msgspec
+import orjson
 
 from sidecar.core.idempotency import Known
 from sidecar.core.rate import SlidingWindows
 from sidecar.edge.chat.key import Key
 from sidecar.edge.chat.reply import Reply
+from sidecar.edge.chat.request import correlation_id
 from sidecar.edge.chat.store import Store
 from sidecar.policy.model import Idempotency
 
@@ -46,6 +51,7 @@ if redis.call('HGET', KEYS[1], 'claim') ~= ARGV[1] then return 0 end
 return redis.call('DEL', KEYS[1])
 """
 MARK = 16  # bytes
+_STATUS = re.compile(r"[\x20-\x7e]{0,256}")  # not the reasons that we know: a replica of the next version may know more
 
 
 class First(NamedTuple):
@@ -126,7 +132,24 @@ def _known(word: bytes, rest: list[bytes | int]) -> Known[First] | None:
         found = _read.decode(rest[0] if isinstance(rest[0], bytes) else b"")
     except msgspec.MsgspecError:
         return None
+    if not _is_ours(found):
+        return None
     return Known("replayed", First(Reply(200, found.body, found.fields), found.correlation_id))
+
+
+def _is_ours(found: _Written) -> bool:
+    """Whether what was read has the form of what ``keep`` writes."""
+    fields = dict(found.fields)
+    marked = fields.pop("Idempotent-Replayed", None) == "true"
+    status = fields.pop("Proxy-Status", "")
+    if not marked or fields or _STATUS.fullmatch(status) is None:
+        return False
+    if correlation_id(found.correlation_id, None) is None:
+        return False
+    try:
+        return isinstance(orjson.loads(found.body), dict)
+    except orjson.JSONDecodeError:
+        return False
 
 
 def _milliseconds(seconds: float) -> int:

@@ -73,6 +73,8 @@ class Chatting(Connection):
             told = asked.forwarded_for.removesuffix(b", ").rpartition(b",")[2]
             peer = told.strip(b" \t").decode("latin-1") or peer
         self._answering = terms.chats.begin(Incoming(asked, body, peer, self._began), self._chat_answered)
+        if self._ahead:
+            self._wait()
 
     def _chat_answered(self, said: Reply) -> None:
         """The answer, all of it. A client that was not told of the end would send its next request into nothing."""

@@ -16,9 +16,11 @@ States::
     IDLE -> WAIT, WAIT -> TUNNEL               IDLE -> COLLECT -> CHAT -> IDLE | LINGER
                                                IDLE -> COMMAND -> CHAT | BODY | WAIT
 
-Bytes that come before their turn (pipelined requests, early frames) share one bounded buffer. Deadlines are plain
-numbers that one tick a second compares, for all doors, so that no request costs a timer. A stall is found by looks, each of which
-compares how far the bytes have come with the look before.
+Bytes that come before their turn (pipelined requests, early frames) share one bounded buffer, and parts of heads have the limit of a head.
+All that waits so in all connections has a bound as well: what one may take, a crowd would take ten thousand times.
+
+Deadlines are plain numbers that one tick a second compares, for all doors, so that no request costs a timer. A stall is found by looks,
+each of which compares how far the bytes have come with the look before.
 """
 
 from __future__ import annotations
@@ -38,9 +40,12 @@ from sidecar.wire.head import Refused
 
 IDLE, BODY, WAIT, COLLECT, CHAT, TUNNEL, LINGER, GONE, COMMAND = range(9)
 
+CROWDED = Refused(503, "connections")
 LINGER_FOR = 1.0
 CR = 0x0D
 MOST_AHEAD = 65_536  # bytes that may wait for their turn before we stop reading
+MOST_WAITING = 16 << 20  # bytes of all connections that wait; beyond, nobody new may wait with more than ``FEW``
+FEW = 1_024
 
 
 class Port(Protocol):
@@ -55,6 +60,10 @@ class Port(Protocol):
     """Chats under way."""
     late: float
     """Seconds that requests have to wait for their turn."""
+    waiting: int
+    """Bytes that wait for their turn, of all connections."""
+    unread: int
+    """Connections whose client does not read what there is for it: each holds a read of the gateway's answer, 256 KiB at most."""
 
     def enter(self, connection: Connection, /) -> bool: ...
     def leave(self, connection: Connection, /) -> None: ...
@@ -64,8 +73,8 @@ class Connection(asyncio.Protocol, ABC):
     """What is the same wherever requests go. ``turn`` says where."""
 
     __slots__ = (
-        "_ahead", "_began", "_body", "_line", "_moved_at", "_peer", "_port", "_progress", "_request", "_scanned", "_seen", "_terms",
-        "_writing_paused", "closing", "deadline", "state",
+        "_ahead", "_began", "_body", "_counted", "_line", "_moved_at", "_peer", "_port", "_progress", "_request", "_scanned", "_seen",
+        "_terms", "_writing_paused", "closing", "deadline", "state",
     )  # fmt: skip
 
     def __init__(self, port: Port) -> None:
@@ -75,6 +84,7 @@ class Connection(asyncio.Protocol, ABC):
         self.closing = False  # with the answer to the request under way
         self.deadline = inf
         self._ahead = b""
+        self._counted = 0  # of what waits, as far as the port knows
         self._scanned = 0
         self._seen = False
         self._request: request.Request | None = None
@@ -97,7 +107,7 @@ class Connection(asyncio.Protocol, ABC):
         self._peer = peer(transport)
         self._wait_for_request()
         if not self._port.enter(self) and self.state == IDLE:
-            self._refuse(Refused(503, "connections"))
+            self._refuse(CROWDED)
         elif self.deadline <= self._terms.now():  # the last request of the process has been answered
             self._leave()
 
@@ -111,6 +121,7 @@ class Connection(asyncio.Protocol, ABC):
         if self._writing_paused:  # the client does not read its answers: it gets no further ones
             self._ahead = data
             self._line.hold()
+            self._wait()
             return
         if data[0] == CR:
             data = head.without_empty_lines(data)
@@ -125,6 +136,8 @@ class Connection(asyncio.Protocol, ABC):
         self._scanned = 0
         self._seen = False
         self._ahead = ahead = data[end:]
+        if self._counted:
+            self._recount(0)
         if self._line.held and len(ahead) <= MOST_AHEAD:
             self._line.release()
         judged = terms.heads.request(data[:end])
@@ -140,16 +153,32 @@ class Connection(asyncio.Protocol, ABC):
         """Part of a head. The time for the rest runs from its first byte on."""
         self._ahead = data
         self._line.release()
+        crowded = not self._recount(len(data))
         if not data:
             return
         if not self._seen:
             self._seen = True
             self.deadline = terms.now() + terms.head_timeout
-        broken = head.partial(data, terms.rules, self._scanned)
+        broken = head.partial(data, terms.rules, self._scanned) or (CROWDED if crowded else None)
         self._scanned = max(len(data) - 3, 0)  # before there, no end of a head begins
         if broken is not None:
             self._request = None
             self._refuse(broken)
+
+    # What waits.
+
+    def _recount(self, size: int) -> bool:
+        """So much of what we have waits for its turn. Returns whether it may."""
+        port = self._port
+        port.waiting += size - self._counted
+        self._counted = size
+        return size <= FEW or port.waiting <= MOST_WAITING
+
+    def _wait(self) -> None:
+        """What came ahead of its turn waits, unless there is too much of that in all: no answer says so, for it is nobody's turn."""
+        if not self._recount(len(self._ahead)):
+            self._terms.emit(MessageRefused(self._terms.now(), CROWDED.status, CROWDED.why))
+            self._line.drop()
 
     # Ends.
 
@@ -159,6 +188,8 @@ class Connection(asyncio.Protocol, ABC):
             return
         self._request = None
         self._body = None
+        if self._counted:
+            self._recount(0)
         if close:
             self._linger()
         else:
@@ -205,6 +236,8 @@ class Connection(asyncio.Protocol, ABC):
     def _forget(self) -> None:
         self._ahead = b""
         self._body = None
+        if self._counted:
+            self._recount(0)
 
     def _leave(self) -> None:
         """Close as soon as everything that was written has gone out."""

@@ -64,6 +64,7 @@ class Door(Commanding):
             self._ahead += data
             if len(self._ahead) > MOST_AHEAD:
                 self._line.hold()
+            self._wait()
 
     def eof_received(self) -> bool:
         """The client sends no more. It is gone, then, except within a tunnel; a message without its end is told so."""
@@ -78,6 +79,8 @@ class Door(Commanding):
     def connection_lost(self, exc: Exception | None) -> None:
         tunnel = self.state == TUNNEL
         self.state = GONE
+        if self._writing_paused:
+            self._port.unread -= 1
         self._port.leave(self)
         leg, self._leg = self._leg, None
         if leg is not None and tunnel and exc is None:
@@ -89,10 +92,13 @@ class Door(Commanding):
 
     def pause_writing(self) -> None:
         self._writing_paused = True
+        self._port.unread += 1
         if self._leg is not None:
             self._leg.hold()
 
     def resume_writing(self) -> None:
+        if self._writing_paused:
+            self._port.unread -= 1
         self._writing_paused = False
         if self._leg is not None:
             self._leg.release()
@@ -158,7 +164,7 @@ class Door(Commanding):
     # The relay: what we do for it, and what it does to us.
 
     def _relay(self, asked: request.Request, terms: Terms) -> None:
-        if terms.relay.unanswered >= terms.relays:
+        if terms.relay.unanswered + self._port.unread >= terms.relays:
             self._shed(asked, "relays")
             return
         outgoing = asked.outgoing(self._peer.encode(), trusted=self._trusts(terms))
@@ -166,6 +172,8 @@ class Door(Commanding):
             self.state = WAIT
             self._await_answer(self._began, terms)
             self._leg = terms.relay.open(self, asked, outgoing, terms.heads)
+            if self._ahead:
+                self._wait()
             return
         self.state = BODY
         self.complete = False
@@ -193,6 +201,8 @@ class Door(Commanding):
             self.complete = True
             self.state = WAIT
             self._await_answer(terms.now(), terms)
+            if self._ahead:
+                self._wait()
 
     def hold(self) -> None:
         self._line.hold()
@@ -214,6 +224,8 @@ class Door(Commanding):
         self._tunnel = Tunnel(leg, self._line, asked.upgrade)
         self._watch(self._terms.now(), self._terms.look_every)
         data, self._ahead = self._ahead, b""
+        if self._counted:
+            self._recount(0)
         self._line.release()
         if data:
             self._tunnel.to_gateway(data)

@@ -18,6 +18,7 @@ AT_WORK = (COLLECT, COMMAND, CHAT, BODY, WAIT, TUNNEL)
 
 
 MOST_TURNED_AWAY = 256  # connections beyond the limit that still get to read why
+TURNED_AWAY_SHARE = 0.25  # of the ceiling, where that is less: they take descriptors, too
 IDLE_SHARE = 0.5  # of the grace: how long a connection without a request may still bring one while we drain
 FAREWELL = 1.0  # seconds before the end of the grace at which WebSockets are told that we go
 PULSE = 0.1  # seconds between two looks at how late the loop is
@@ -51,6 +52,8 @@ class DataPort:
         is soon made up for.
         """
         self.chats = 0
+        self.waiting = 0
+        self.unread = 0
         self.ceiling = ceiling
         self.crowded: Crowded | None = None
         self._tick = tick
@@ -85,7 +88,7 @@ class DataPort:
             self._doors.add(door)
             return True
         self._turned_away.add(door)
-        if len(self._turned_away) > MOST_TURNED_AWAY:
+        if len(self._turned_away) > min(MOST_TURNED_AWAY, self.ceiling * TURNED_AWAY_SHARE):
             door.drop()
         return False
 

@@ -57,6 +57,11 @@ class Journal(Sink):
     def dropped(self) -> int:
         return self._outbox.dropped
 
+    @property
+    def trouble(self) -> str | None:
+        """Why the last lines were lost, as ``Outbox`` has it; None as soon as lines are written again."""
+        return self._outbox.trouble
+
     def _note(self, fact: Fact) -> None:
         line = to_line(fact)
         if line is None or (self._sample < 1 and not self._chosen(line.get("call"))):

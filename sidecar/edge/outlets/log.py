@@ -283,10 +283,21 @@ def _for_people() -> Callable[[Fields], bytes]:
 
 
 def _writer(descriptor: int) -> Write:
+    """Where a full disk leaves a part of a line, that ends before the next one: nobody could read either of them."""
+    torn = False
+
     def write(lines: bytes) -> None:
+        nonlocal torn
+        if torn:
+            lines = b"\n" + lines
         view = memoryview(lines)
-        while view:
-            view = view[os.write(descriptor, view) :]
+        try:
+            while view:
+                view = view[os.write(descriptor, view) :]
+        finally:
+            written = len(lines) - len(view)
+            if written:
+                torn = lines[written - 1 : written] != b"\n"
 
     return write
 

@@ -7,6 +7,7 @@ wake it costs whoever puts a line more than the line does.
 
 from __future__ import annotations
 
+import errno
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -19,11 +20,15 @@ Write = Callable[[bytes], None]
 
 
 class Outbox:
-    """``put`` never blocks and never raises; ``dropped`` counts the lines that were lost, full queue and failed writes alike."""
+    """``put`` never blocks and never raises; ``dropped`` counts the lines that were lost, full queue and failed writes alike.
+
+    ``trouble`` is why the last ones were, as the system calls it (ENOSPC) or ``slow``; None as soon as lines are written again.
+    """
 
     def __init__(self, name: str, write: Write) -> None:
         """``write`` gets whole lines, in its own thread; it may block and may raise OSError."""
         self.dropped = 0
+        self.trouble: str | None = None
         self._write = write
         self._lines: deque[bytes] = deque()
         self._filled = threading.Event()
@@ -37,6 +42,7 @@ class Outbox:
         """Queue one line, without its end."""
         if len(self._lines) >= LONGEST_QUEUE or self._closing:
             self.dropped += 1
+            self.trouble = "slow"
             return
         self._lines.append(line)
         if self._asleep:
@@ -69,5 +75,8 @@ class Outbox:
     def _flush(self, batch: list[bytes]) -> None:
         try:
             self._write(b"\n".join(batch) + b"\n")
-        except (OSError, ValueError):  # ValueError: the stream was closed under us
+        except (OSError, ValueError) as error:  # ValueError: the stream was closed under us
             self.dropped += len(batch)
+            self.trouble = errno.errorcode.get(getattr(error, "errno", None) or 0, "closed")
+        else:
+            self.trouble = None

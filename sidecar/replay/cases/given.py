@@ -151,7 +151,7 @@ def _error(form: Form, stated: Mapping[str, Node], path: Path) -> Answer:
                 "does not go with connect-timeout: the policy says after how long (timeouts.connect)",
             )
         return Answer(NEVER, NEVER, Outcome(error=kind))
-    usual = AT_ONCE if kind in (ErrorKind.CONNECT, ErrorKind.DNS) else SOON
+    usual = AT_ONCE if kind in (ErrorKind.CONNECT, ErrorKind.DNS, ErrorKind.NO_SOCKET) else SOON
     return Answer(*_after(form, stated, path, usual), Outcome(error=kind))
 
 

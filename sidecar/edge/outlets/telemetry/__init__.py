@@ -86,6 +86,10 @@ class Telemetry(Sink):
         """Note by how much the event loop was late; whether that was a stall."""
         return self._process.lagged(seconds)
 
+    def exhausted(self, none_left: bool) -> None:  # noqa: FBT001 - a gauge of 0 or 1
+        """Note whether the process can have no further descriptor."""
+        self._process.exhausted.set(none_left)
+
     def started_before(self, times: int) -> None:
         """Note how often a worker of this number was started before this one."""
         self._process.restarts.inc(times)

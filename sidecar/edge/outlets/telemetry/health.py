@@ -42,6 +42,6 @@ def _result(fact: facts.HealthHeard) -> str:
     error = fact.outcome.error
     if error is None:
         return {2: OK, 5: SERVER_ERROR}.get((fact.outcome.status or 0) // 100, OTHER)
-    if fact.verdict is not Verdict.IGNORED:
+    if fact.verdict is not Verdict.IGNORED or error is ErrorKind.NO_SOCKET:
         return error.value
     return DORMANT if error in (ErrorKind.CONNECT, ErrorKind.DNS) else BUSY

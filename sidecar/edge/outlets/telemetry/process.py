@@ -27,11 +27,17 @@ class ProcessMetrics:
         build.labels(__version__, ".".join(map(str, sys.version_info[:3]))).set(1)
         self._lag = families.gauge(
             "event_loop_lag_seconds",
-            "Seconds by which the last half-second tick of the event loop was late; everybody waits that long",
+            "Seconds by which a tick of the event loop was late at most, in the last half second; everybody waits that long",
         )
         self._stalls = families.counter(
             "event_loop_stalls_total",
-            f"Ticks of the event loop that came more than {STALL * 1000:.0f} ms late; each is a line loop_stalled in the log",
+            f"Half seconds in which a tick of the event loop came more than {STALL * 1000:.0f} ms late; each is a line loop_stalled in "
+            "the log",
+        )
+        self.exhausted = families.gauge(
+            "descriptors_exhausted",
+            "1 while the process can have no further file descriptor: no connection is accepted or made, and process_open_fds cannot "
+            "be read",
         )
         self.restarts = families.counter(
             "worker_restarts_total",

@@ -69,7 +69,7 @@ class RelayMetrics:
         self._refused = families.counters(
             "messages_refused_total",
             "Messages on the data port that were not HTTP as we accept it, and so went nowhere; why names the rule. "
-            "connections is the limit on client connections, head_timeout a client too slow with its head",
+            "connections is the limit on client connections, or on what waits in all of them; head_timeout a client too slow with its head",
             why=REFUSALS,
         )
         self._shed = families.counters(

@@ -1,0 +1,1 @@
+"""The cases, a module for each thing that is lost."""
