@@ -1,8 +1,10 @@
-"""The same faults, and whoever else might stand there: ``python -m benchmarks.faults.beside [--chats 6] [--peers NAME…] [FAULT…]``.
+"""The same faults, and whoever else might stand there:
+``python -m benchmarks.faults.beside [--chats 6] [--litellm] [--peers NAME…] [FAULT…]``.
 
 Each peer is set up as well as its documentation allows (``benchmarks/peers/faults-*``, ``reference.py``), with the times that the
 sidecar has: 0.4 s an attempt, a second try elsewhere. Who cannot be had is left out, with a line. A fresh process for each fault; chats
 one after the other; the client leaves after the deadline. Told of every chat is what a user would say of it, and not what the peer thinks.
+LiteLLM is asked, and asks, by OpenAI's protocol, and takes half a minute to start each time.
 
     answered   a whole answer with a text, in time, from the switch or from madre
     marked     an answer in time that says that it is degraded: the sidecar's or the reference's own text
@@ -33,22 +35,23 @@ from benchmarks.faults.catalogue import FAULTS, Fault, alone
 from benchmarks.faults.live import SLACK, Faulty
 from benchmarks.faults.target import Target
 from benchmarks.faults.virtual import PATIENCE, POLICY
-from benchmarks.parts import TOKEN, table
+from benchmarks.parts import table
 from benchmarks.proxies import install
 from benchmarks.proxies.peers import PEERS as OTHERS
-from benchmarks.proxies.peers import SIDECAR, Peer, serving
+from benchmarks.proxies.peers import SIDECAR, Chat, Peer, serving
 from benchmarks.proxies.process import NotStartedError
 from benchmarks.proxies.upstream import Upstream
 
+CHAT = Chat()
 OUTCOMES = ("answered", "marked", "broken", "failed", "late")
-_FINDS = {peer.name: peer.find for peer in OTHERS}
+_KNOWN = {peer.name: peer for peer in OTHERS}
 _HOMES = dict.fromkeys(("HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME"), "{DIRECTORY}")
 _TARGETS = {"SWITCH": "{SWITCH}", "MADRE": "{MADRE}"}
 
 
 def _peer(name: str, *command: str, find: str = "", templates: Sequence[str] = ()) -> Peer:
     """One that is found as ``find``, or as it is called, in the other benches, and answers ``/health`` as soon as it serves."""
-    made = Peer(name, _FINDS[find or name], ("{PROGRAM}", *command), tuple(templates), _HOMES | _TARGETS)
+    made = Peer(name, _KNOWN[find or name].find, ("{PROGRAM}", *command), tuple(templates), _HOMES | _TARGETS)
     return made._replace(alive="/health")
 
 
@@ -70,6 +73,10 @@ PEERS = (
     _peer(
         "reference", "--app-dir", ".", "benchmarks.faults.reference:app", "--host", "127.0.0.1", "--port", "{LISTEN}",
         "--log-level", "error", find="fastapi",
+    ),
+    _KNOWN["litellm"]._replace(
+        command=("{PROGRAM}", "--host", "127.0.0.1", "--port", "{LISTEN}", "--config", "{DIRECTORY}/faults-litellm.yaml"),
+        templates=("faults-litellm.yaml.tmpl",),
     ),
 )  # fmt: skip
 
@@ -109,7 +116,7 @@ async def standing(peer: Peer, program: str, targets: Mapping[str, Target]) -> A
         # Beside the targets, which are on this loop.
         place = await asyncio.to_thread(stack.enter_context, serving(peer, program, upstream, None, Path(name)))
         try:
-            yield f"http://127.0.0.1:{place.port}/operator/api/chat"
+            yield f"http://127.0.0.1:{place.port}{peer.chat.path}"
         finally:
             await asyncio.to_thread(stack.close)
 
@@ -123,18 +130,21 @@ async def play(peer: Peer, program: str, fault: Fault, chats: int) -> Told:
             for _ in range(chats):
                 for role, each in faulty.items():
                     await each.prepare(len(targets[role].asked))
-                outcomes[await chat(client, url, fault.leaves)] += 1
+                outcomes[await chat(client, url, fault.leaves, peer.chat)] += 1
         asked = sum(len(target.asked) for target in targets.values())
         twice = sum(many > 1 for target in targets.values() for many in Counter(target.asked).values())
     return Told(outcomes, asked, twice)
 
 
-async def chat(client: aiohttp.ClientSession, url: str, leaves: float | None) -> str:
+async def chat(client: aiohttp.ClientSession, url: str, leaves: float | None, asks: Chat = CHAT) -> str:
     """What a user would say of it."""
-    body = {"message": f"hola {uuid.uuid4()}", "session_id": str(uuid.uuid4())}
+    text, (field, _, credential) = f"hola {uuid.uuid4()}", asks.credentials.partition(": ")
+    body: dict[str, object] = {"message": text, "session_id": str(uuid.uuid4())}
+    if asks.path != CHAT.path:
+        body = {"model": "chat", "messages": [{"role": "user", "content": text}]}
     limit = aiohttp.ClientTimeout(total=leaves or PATIENCE + SLACK)
     try:
-        async with client.post(url, json=body, headers={"X-VX11-Token": TOKEN}, timeout=limit) as answer:
+        async with client.post(url, json=body, headers={field: credential}, timeout=limit) as answer:
             content = await answer.read()
     except TimeoutError:
         return "left" if leaves else "late"
@@ -144,8 +154,8 @@ async def chat(client: aiohttp.ClientSession, url: str, leaves: float | None) ->
         return "failed"
     try:
         told = json.loads(content)
-        text = told.get("response") or told.get("reply")
-    except (ValueError, AttributeError, RecursionError):
+        text = told.get("response") or told.get("reply") or told["choices"][0]["message"]["content"]
+    except (ValueError, AttributeError, LookupError, TypeError, RecursionError):
         return "broken"
     if not text or str(told.get("status")).lower() in ("error", "partial", "failed"):
         return "broken"
@@ -185,11 +195,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("faults", nargs="*", metavar="FAULT", help="none: all that need no name")
     parser.add_argument("--chats", type=int, default=6, help="with each fault, one after the other")
-    parser.add_argument(
-        "--peers", nargs="+", choices=[peer.name for peer in PEERS], default=[peer.name for peer in PEERS]
-    )
+    usual = [peer.name for peer in PEERS if not peer.heavy]
+    parser.add_argument("--peers", nargs="+", choices=[peer.name for peer in PEERS], default=usual)
+    parser.add_argument("--litellm", action="store_true", help="with LiteLLM, whose packages take long to install")
     told = parser.parse_args()
-    wanted = ((peer, program_of(peer)) for peer in PEERS if peer.name in told.peers)
+    wanted = ((peer, program_of(peer)) for peer in PEERS if peer.name in told.peers or (peer.heavy and told.litellm))
     present = [(peer, program) for peer, program in wanted if program is not None]
     faults = [fault for fault in met() if not told.faults or fault.name in told.faults]
     try:

@@ -14,12 +14,21 @@ import struct
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple, Self
 
-from benchmarks.parts import ANSWER as SWITCH
+from benchmarks.parts import ANSWER
 from benchmarks.proxies.process import free_port
 
 Manner = Callable[["Request"], Awaitable[None]]
 
-MADRE = {
+
+def _completion(text: str) -> dict[str, object]:
+    """The same for a peer that speaks OpenAI's protocol (platform.openai.com/docs/api-reference/chat), in fields that no one else reads."""
+    choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}
+    usage = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
+    return {"id": "chat", "object": "chat.completion", "created": 1, "choices": [choice], "usage": usage}
+
+
+SWITCH = _completion(str(ANSWER["reply"])) | ANSWER
+MADRE = _completion("Plan executed. Status: DONE") | {
     "response": "Plan executed. Status: DONE",
     "session_id": "s",
     "status": "DONE",

@@ -47,6 +47,12 @@ class Client:
                 raise RuntimeError(f"{method} {url}: {answer.status} {body[:200]!r}")
             return body
 
+    async def status(self, url: str) -> int:
+        """What a GET comes to, whatever it is."""
+        async with self._session.get(url, timeout=DATA) as answer:
+            await answer.read()
+            return answer.status
+
     async def order(self, url: str, fields: Mapping[str, str], body: object) -> int:
         """Post an order; its status."""
         async with self._session.post(url, json=body, headers=fields, timeout=DATA) as answer:
