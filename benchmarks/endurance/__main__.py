@@ -19,6 +19,7 @@ from benchmarks.endurance.troubles import Troubles
 from benchmarks.parts import table
 
 REST = 6.0  # seconds without anybody: longer than any connection is kept
+LOOKS = 4
 FEWEST = 60  # samples
 
 
@@ -56,8 +57,13 @@ def _forgotten(here: Town) -> Counter[str]:
 
 
 async def _at_rest(here: Town) -> Seen:
+    """What there is all the time when nobody is there: the least of some looks, for health probes come and go."""
     await asyncio.sleep(REST)
-    return await here.look()
+    looks = [await here.look()]
+    for _ in range(LOOKS):
+        await asyncio.sleep(REST / LOOKS / 2)
+        looks.append(await here.look())
+    return Seen(*map(min, zip(*looks, strict=True)))
 
 
 async def _soak(

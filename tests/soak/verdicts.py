@@ -16,7 +16,7 @@ from sidecar.replay.world import GOOD
 from .world import OUTCOMES
 
 SUCCESS, DEGRADED, FATAL = Verdict.SUCCESS, Verdict.DEGRADED, Verdict.FATAL
-CALLER_ERROR, MISCONFIGURED = Verdict.CALLER_ERROR, Verdict.MISCONFIGURED
+CALLER_ERROR, MISCONFIGURED, IGNORED = Verdict.CALLER_ERROR, Verdict.MISCONFIGURED, Verdict.IGNORED
 RULES = (
     ("misconfigured", MISCONFIGURED),
     ("caller_error", CALLER_ERROR),
@@ -43,6 +43,7 @@ MEANINGS: Mapping[str, Meaning] = {
     "connect": Meaning(FATAL, FATAL, False, "connect-failure"),
     "dns": Meaning(FATAL, FATAL, False, "connect-failure"),
     "connect-timeout": Meaning(FATAL, FATAL, False, "connect-failure"),
+    "no-socket": Meaning(IGNORED, IGNORED, False, "connect-failure"),
     "reset": Meaning(FATAL, FATAL, True, "reset-before-headers"),
     "truncated": Meaning(FATAL, FATAL, True, None),
     "protocol": Meaning(FATAL, FATAL, True, None),
@@ -114,4 +115,4 @@ def reason_of(name: str, verdict: Verdict) -> Reason:
         return _REASONS[verdict]
     if name == "timeout":
         return Reason.TIMEOUT
-    return Reason.DORMANT if verdict is Verdict.IGNORED else Reason.FAILURE
+    return Reason.DORMANT if verdict is Verdict.IGNORED and name != "no-socket" else Reason.FAILURE

@@ -27,6 +27,7 @@ OUTCOMES: Mapping[str, Outcome] = {
     "connect": Outcome(error=ErrorKind.CONNECT),
     "dns": Outcome(error=ErrorKind.DNS),
     "connect-timeout": Outcome(error=ErrorKind.CONNECT_TIMEOUT),
+    "no-socket": Outcome(error=ErrorKind.NO_SOCKET),
     "reset": Outcome(error=ErrorKind.RESET),
     "truncated": Outcome(error=ErrorKind.TRUNCATED),
     "protocol": Outcome(error=ErrorKind.PROTOCOL),
