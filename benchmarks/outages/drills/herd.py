@@ -38,7 +38,7 @@ SPREAD, PLAIN, BARE = "shipped jitter", "jitter: 0", "jitter: 0, no limits"
 TOGETHER = 0.1  # seconds within which probes count as one herd
 MOST = 5  # probes within that, of twenty
 CROWDED = 1.0  # seconds in the switch's queue
-WARM = 3.0  # seconds after which it must be warm, once all are closed
+WARM = 5.0  # seconds after which it must be warm, once all are closed
 BINS = 16
 
 
