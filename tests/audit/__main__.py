@@ -80,7 +80,7 @@ def main(options: Sequence[str]) -> int:
     try:
         allowed = exceptions.allowed(exceptions.FILE.read_text(), dt.datetime.now(dt.UTC).date())
         if not service.PROGRAM.exists():
-            print("audit: NOT AUDITED: pip-audit is not installed (tests/audit/deps.sh)")
+            print("audit: NOT AUDITED: pip-audit is not installed (make deps)")
             return 0
         return audit(partial(service.ask, options=options), LOCKS, allowed)
     except (LockError, ExceptionListError, AuditFailedError) as error:

@@ -220,9 +220,7 @@ def test_an_ended_exception_fails_the_command_whoever_can_be_asked(tmp_path, mon
 
 # -- pip-audit itself, and a service of our own ----------------------------------------------------------------------------
 
-needs_pip_audit = pytest.mark.skipif(
-    not service.PROGRAM.exists(), reason="pip-audit is not installed: tests/audit/deps.sh installs it"
-)
+needs_pip_audit = pytest.mark.skipif(not service.PROGRAM.exists(), reason="pip-audit is not installed (make deps)")
 VULNERABLE = {
     "id": "GHSA-aaaa-bbbb-cccc", "aliases": ["CVE-2026-1"], "summary": "made up", "schema_version": "1.0.0",
     "affected": [{"package": {"name": "alpha", "ecosystem": "PyPI"}, "ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}, {"fixed": "1.1"}]}]}],
