@@ -10,8 +10,9 @@ from benchmarks.policies.figures import answered, attempts, share, times
 from benchmarks.policies.scene import Claim, Figures, Scene
 from benchmarks.policies.stage import Stage
 
-SLOTS = 64
 QUIET, BUSY = 6.0, 30.0  # chats a second: alone, and half as much again as the switch does
+ATTEMPT = 1.0  # seconds
+SLOTS = 40  # half of which are in use where BUSY chats time out after ATTEMPT: below half a limit learns nothing
 BURST, EVERY = 10, 1.5  # chats at once, and seconds from one burst to the next
 BASE = """
 deadline: {client: 6s}
@@ -64,7 +65,7 @@ SCENES = (
         "adaptive",
         "helps",
         f"a serial switch, {SLOTS} slots, and half as many chats again as it can answer",
-        BASE + "timeouts: {attempt: 1s}\n",
+        BASE + f"timeouts: {{attempt: {ATTEMPT:g}s}}\n",
         {"off": f"limiter: {{{LIMITS}}}\n", "on": f"limiter: {{adaptive: gradient, {LIMITS}}}\n"},
         ("switch=slow:0.05",),
         crowded,
