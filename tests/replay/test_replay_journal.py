@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
+from sidecar.edge.outlets import outbox
 from sidecar.edge.outlets.journal import Journal as LiveJournal
 from sidecar.policy.model import Journal as JournalPolicy
 from sidecar.replay import journal as module
@@ -231,6 +234,12 @@ def test_a_foreign_file_among_journals_is_named(tmp_path):
 # -- runs without their beginning, and runs beside each other ----------------------------------------------------------
 
 
+@pytest.fixture
+def at_once(monkeypatch):
+    """The live journal writes each line as it comes: gathered for a tenth of a second, some hundred of them take as many tenths."""
+    monkeypatch.setattr(outbox, "GATHERING", 0.0)
+
+
 def live(path, number, calls=60, keep=1000, **kind):
     """A generated world as the live journal writes it; its facts."""
     world = World(number, calls, **kind)
@@ -240,7 +249,7 @@ def live(path, number, calls=60, keep=1000, **kind):
     for fact in facts:
         journal(fact)
         while journal._outbox._lines:  # as slowly as life: a file ends wherever it is full
-            pass
+            time.sleep(0)
     journal.close()
     assert journal.dropped == 0
     return facts
@@ -250,7 +259,7 @@ def files(path):
     return sorted(path.iterdir())
 
 
-def test_a_run_whose_first_files_were_deleted_begins_in_the_middle(tmp_path):
+def test_a_run_whose_first_files_were_deleted_begins_in_the_middle(tmp_path, at_once):
     live(tmp_path, 3)
     first, second, *others = files(tmp_path)
     first.unlink()
@@ -262,7 +271,7 @@ def test_a_run_whose_first_files_were_deleted_begins_in_the_middle(tmp_path):
     assert run.files == 2 + len(others)
 
 
-def test_in_a_whole_run_the_first_lines_of_further_files_say_nothing_new(tmp_path):
+def test_in_a_whole_run_the_first_lines_of_further_files_say_nothing_new(tmp_path, at_once):
     live(tmp_path, 3)
     [run] = read_journals([tmp_path])
     assert len(files(tmp_path)) >= 5
@@ -270,7 +279,7 @@ def test_in_a_whole_run_the_first_lines_of_further_files_say_nothing_new(tmp_pat
     assert [found for found in run.lines if found.fields["in"] == "continued"] == []
 
 
-def test_a_file_missing_in_the_middle_parts_a_run_in_two(tmp_path):
+def test_a_file_missing_in_the_middle_parts_a_run_in_two(tmp_path, at_once):
     live(tmp_path, 3)
     files(tmp_path)[2].unlink()
     one, other = read_journals([tmp_path])
@@ -281,7 +290,7 @@ def test_a_file_missing_in_the_middle_parts_a_run_in_two(tmp_path):
 
 @pytest.mark.uncounted
 @pytest.mark.parametrize("deleted", [0, 1, 3])
-def test_runs_that_interleave_in_one_directory_are_told_apart(tmp_path, deleted):
+def test_runs_that_interleave_in_one_directory_are_told_apart(tmp_path, at_once, deleted):
     """Two sidecars with one journal directory: each takes the next number there is."""
     apart = [tmp_path / "one", tmp_path / "other"]
     stories = [live(path, number) for path, number in zip(apart, (3, 4), strict=True)]
