@@ -9,7 +9,6 @@ from sidecar.core.classify import Judged
 from sidecar.core.course import LEFT, Course, limited, refuse, tell
 from sidecar.core.deadline import MIN_ATTEMPT, bounded
 from sidecar.core.fact import AttemptEnded, AttemptStarted
-from sidecar.core.probing import answered
 from sidecar.core.scene import RESERVE_MOST, Rung
 from sidecar.core.value import Value, replace
 from sidecar.core.vocabulary import (
@@ -100,7 +99,7 @@ def settle(
     outcome: Outcome | None,
     judged: Judged | None = None,
     *,
-    raced: bool = False,
+    raced: bool,
 ) -> Verdict:
     """Give back what the attempt held, and say what became of it. Without an ``outcome`` it is ``judged`` by whoever ended it."""
     now, permit, step = course.now, flight.permit, flight.step
@@ -120,7 +119,7 @@ def settle(
     if limiter.moving:
         limited(course, limiter.observe(now, flight.began, verdict, outcome))
     if rung.health is not None and verdict in ANSWERS:
-        alive = answered(now, rung)
+        alive = rung.health.answered(now)
         if alive:
             course.emit(replace(alive, call=call))
             limited(course, limiter.recover(now))

@@ -15,7 +15,7 @@ which then says nothing. And when its window opens, what probes said before is f
 from __future__ import annotations
 
 from sidecar.core.breaker import State
-from sidecar.core.fact import Emit, HealthHeard, HealthMoved
+from sidecar.core.fact import Emit, HealthHeard
 from sidecar.core.health import Health, HealthState, weigh
 from sidecar.core.scene import Rung, Scene
 from sidecar.core.vocabulary import Outcome, Reason, Verdict
@@ -56,11 +56,6 @@ def shut(now: float, scene: Scene, rung: Rung) -> Reason | None:
     if not _down(now, rung) or rung.machines.breaker.state is State.FORCED_CLOSED:
         return None
     return None if all(_out(now, scene, each) for each in scene.ladder) else Reason.UNHEALTHY
-
-
-def answered(now: float, rung: Rung) -> HealthMoved | None:
-    """Take that a target that is probed has answered a chat."""
-    return None if rung.health is None else rung.health.answered(now)
 
 
 def _out(now: float, scene: Scene, rung: Rung) -> bool:

@@ -161,6 +161,17 @@ def test_the_session_whose_stay_began_first_is_forgotten_first():
     assert [affinity.of(61.5, session) is not None for session in "abc"] == [False, False, True]
 
 
+def test_a_session_that_fell_elsewhere_begins_its_stay_anew():
+    """A reload turned the ladder round in between: the primary of the first two is below madre now."""
+    affinity = Affinity(2)
+    affinity.settle(0.0, "a", BY_MADRE, "switch", 60.0)
+    affinity.settle(1.0, "b", BY_MADRE, "switch", 60.0)
+    affinity.settle(2.0, "a", BY_SWITCH, "madre", 60.0)
+    affinity.settle(3.0, "c", BY_SWITCH, "madre", 60.0)
+    stays = {session: affinity.of(4.0, session) for session in "abc"}
+    assert stays == {"a": Stay("switch", 62.0), "b": None, "c": Stay("switch", 63.0)}
+
+
 EVENTS = st.tuples(
     st.floats(0, 5), st.sampled_from(["a", "b", "c", "d", ""]), st.sampled_from([BY_MADRE, BY_SWITCH, BY_NOBODY, GONE])
 )

@@ -58,3 +58,20 @@ def test_it_is_cleared_of_what_no_longer_holds():
     for _ in range(3000):
         agenda.at(1e9, always, always)
     assert len(agenda._heap) >= 3000
+    for number in range(10_000):
+        agenda.at(1e9, lambda: False, always)
+        assert len(agenda._heap) <= 2 * 3000 + 1025, number
+
+
+def test_what_it_costs_to_clear_it_does_not_grow_with_what_still_holds():
+    """It is cleared again only when as many came as were left the last time: that is at most two looks for each that came."""
+    agenda, asked = Agenda(0.0), []
+
+    def holds(answer):
+        return lambda: asked.append(answer) or answer
+
+    for _ in range(500):
+        agenda.at(1e9, holds(True), always)
+    for _ in range(5000):
+        agenda.at(1e9, holds(False), always)
+    assert len(asked) <= 2 * 5500

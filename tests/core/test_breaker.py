@@ -98,6 +98,8 @@ def test_the_failure_rate_opens_it_from_min_calls_on():
 def test_a_rate_just_missed_does_not_open_it():
     b = breaker(consecutive=0, min_calls=4, failure_rate="51%")
     assert [call(b, 0.0, v) for v in (FAILED, GOOD, FAILED, GOOD)] == [None] * 4
+    b = breaker(min_calls=4, slow_call={"duration": "3s", "rate": "51%"})
+    assert [call(b, 0.0, GOOD, seconds) for seconds in (3.0, 0.0, 3.0, 0.0)] == [None] * 4
 
 
 @pytest.mark.parametrize(
@@ -447,6 +449,12 @@ def test_jitter_at_the_maximum_spreads_below_it_and_does_not_pile_up_on_it():
     assert times[-1] - times[0] > 6
 
 
+def test_jitter_is_drawn_anew_with_each_trip():
+    """Else a replica that drew a long open time would stay longer than the others every time."""
+    b = breaker(open={"multiplier": 1.0})
+    assert len({round(seconds, 6) for seconds in open_times(b, 6)}) == 6
+
+
 def test_the_same_seed_draws_the_same_open_times():
     assert open_times(breaker(seed=5), 6) == open_times(breaker(seed=5), 6) != open_times(breaker(seed=6), 6)
 
@@ -492,11 +500,19 @@ def test_forced_open_it_refuses_whatever_time_says_and_begins_again_with_a_probe
     b = steady()
     assert short(b.force(0.0, State.FORCED_OPEN)) == "closed -> forced_open (override)"
     assert b.tick(1e6) is None
-    assert isinstance(b.admit(1e6), Refusal)
+    assert b.admit(1e6) == Refusal(60.0)  # nobody knows when, so ask again in a minute
     assert b.hint(1e6) is None
     assert short(b.force(1e6, None)) == "forced_open -> half_open (override_ended)"
     assert isinstance(b.admit(1e6), Permit)
     assert isinstance(b.admit(1e6), Refusal)
+
+
+def test_the_first_trip_after_it_was_held_open_is_the_first_in_a_row():
+    b = steady()
+    b.force(0.0, State.FORCED_OPEN)
+    b.force(1.0, None)
+    assert call(b, 1.0, FAILED) == "half_open -> open (probe_failed)"
+    assert b.refusal(1.0) == Refusal(5.0)
 
 
 def test_forced_closed_it_never_trips_and_begins_again_empty():

@@ -96,6 +96,14 @@ def test_a_burst_below_one_never_pays_for_a_retry():
         assert not b.withdraw(0.0)
 
 
+def test_a_refund_gives_back_what_one_retry_was_paid():
+    b = budget(burst=3.0)
+    for _ in range(3):
+        b.withdraw(0.0)
+    b.refund(0.0)
+    assert b.balance(0.0) == 1.0
+
+
 def test_a_refund_never_lifts_the_balance_above_the_burst():
     b = budget(burst=2.0)
     b.refund(0.0)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from sidecar.core.classify import LONGEST_SCALAR, Classifier, digest
 from sidecar.core.vocabulary import ErrorKind, Outcome, Verdict
-from sidecar.policy.model import Policy
+from sidecar.policy.model import Policy, Target
 
 SUCCESS, DEGRADED, RETRYABLE, FATAL, CALLER, MISCONFIGURED = (
     Verdict.SUCCESS,
@@ -46,6 +46,7 @@ def answer(word: str | None = "ok", *, code: int = 200, text: bool = True, **bod
         ("madre", answer("FAILED"), FATAL),
         ("madre", answer("partial"), SUCCESS),  # the switch's word, not madre's
         ("switch", Outcome(status=204), FATAL),
+        ("switch", Outcome(status=300, text=True), FATAL),
         ("switch", Outcome(status=307, text=True), FATAL),
         ("switch", Outcome(status=500), FATAL),
         ("switch", Outcome(status=500, text=True), FATAL),
@@ -71,6 +72,11 @@ def answer(word: str | None = "ok", *, code: int = 200, text: bool = True, **bod
 )
 def test_what_vx11_was_seen_to_do_has_its_meaning(target, outcome, verdict):
     assert classifier(target)(outcome) is verdict
+
+
+@pytest.mark.parametrize("word", ["error", "FAILED", "partial", "WAITING", "ok", None])
+def test_where_nothing_is_built_in_for_a_target_any_word_with_text_is_an_answer(word):
+    assert Classifier(Target(name="local"))(answer(word)) is SUCCESS
 
 
 @pytest.mark.parametrize(

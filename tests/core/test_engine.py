@@ -9,7 +9,7 @@ from itertools import count
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from script import BEGIN, GOOD, REFUSED, SILENT, WAITING, WOKE, World, policy, status
+from script import BEGIN, GOOD, REFUSED, SILENT, WAITING, WOKE, World, policy, status, targets
 
 from sidecar.core.breaker import State
 from sidecar.core.engine import Engine, Gauges
@@ -22,6 +22,7 @@ from sidecar.core.fact import (
     DormancyHeard,
     EventHeard,
     FellBack,
+    HealthMoved,
     Overridden,
     PolicyAdopted,
     RateLimited,
@@ -394,8 +395,8 @@ def test_adopting_tells_who_is_in_force():
         PolicyAdopted(3.0, "r2", "test", policy()),
     ]
     assert w.engine.revision == "r2"
-    w.call().tell(4.0, BEGIN)
-    assert w.heard(CallBegan) == [CallBegan(4.0, 1, 4.75, "call-1", "r2", ("switch", "madre"))]
+    w.call(session="a").tell(4.0, BEGIN)
+    assert w.heard(CallBegan) == [CallBegan(4.0, 1, 4.75, "call-1", "r2", ("switch", "madre"), "a")]
 
 
 def test_the_numbers_of_a_new_policy_reach_every_machine():
@@ -442,6 +443,36 @@ def test_a_window_that_opens_before_a_breaker_that_is_not_open_moves_nothing():
     assert not w.heard(BreakerMoved)
 
 
+def probed(*names: str) -> World:
+    """Where these are probed, and all their probes failed."""
+    w = World(only_probes(*names))
+    for name in names:
+        for _ in range(3):
+            w.engine.hear_health(1.0, name, REFUSED, busy=False, seconds=0.1)
+    return w
+
+
+def only_probes(*names: str):
+    on = {"health": {"mode": "probe"}}
+    return policy(targets=targets(*(on if name in names else None for name in ("switch", "madre"))))
+
+
+def test_a_policy_that_probes_one_target_less_forgets_what_probes_said_of_that_one_alone():
+    w = probed("switch", "madre")
+    w.adopt(2.0, only_probes("switch"))
+    assert [(fact.at, fact.target, fact.why) for fact in w.heard(HealthMoved)[2:]] == [(2.0, "madre", "off")]
+    assert w.engine.scene.shut == {"switch"}  # who is in there costs every call a look
+    w.play((2.0, BEGIN, "madre #1 within 4.75 (deadline)"))
+
+
+def test_a_window_that_opens_forgets_at_that_moment_what_probes_said():
+    w = probed("switch")
+    for now, state in ((2.0, POWER[1]), (3.0, POWER[2])):
+        w.engine.hear_dormancy(now, state)
+    assert [(fact.at, fact.target, fact.why) for fact in w.heard(HealthMoved)[1:]] == [(3.0, "switch", "window_opened")]
+    assert w.engine.scene.shut == set()
+
+
 def test_the_rate_guard_tells_whom_it_turned_away():
     w = World()
     assert [w.engine.admit(0.0, b"s", anonymous=False) for _ in range(11)] == [None] * 10 + [60.0]
@@ -465,6 +496,24 @@ def test_what_somebody_else_admitted_is_counted_by_the_limit_of_its_kind():
     assert w.engine.admit(10.5, b"s", anonymous=False) == 50.0
     assert w.engine.admit(10.5, b"p", anonymous=True) is None
     assert w.engine.admit(20.5, b"p", anonymous=True) == 40.0
+
+
+@pytest.mark.parametrize("anonymous", [False, True])
+def test_what_somebody_else_admitted_is_counted_as_often_as_the_limit_of_its_kind_allows(anonymous):
+    mine, other = ("rate_limit", "anonymous_rate_limit")[:: -1 if anonymous else 1]
+    w = World(policy(guards={mine: "2 per 60s", other: "1 per 60s"}))
+    for now in (0.0, 1.0):
+        w.engine.note(now, b"k", anonymous=anonymous)
+    assert w.engine.admit(10.0, b"k", anonymous=anonymous) == 50.0
+
+
+def test_replicas_draw_the_open_times_of_one_target_apart():
+    opened = set()
+    for seed in range(8):
+        w = World(seed=seed)
+        w.trip(0.0)
+        opened.add(w.machines().breaker.until)
+    assert len(opened) == 8
 
 
 def test_targets_draw_their_open_times_apart():
@@ -499,6 +548,13 @@ def test_the_window_is_told_in_shares_and_the_row_in_failures():
     machines.limiter.enter(4.0)
     machines.budget.withdraw(4.0)
     assert w.engine.gauges(4.0)["switch"] == Gauges(1, 1, 4, 0.5, 0.5, 2, balance=2.0, slots=1, baseline=None, drops=0)
+
+
+def test_what_a_window_of_time_has_forgotten_is_not_told():
+    w = World(policy(breaker={"window": {"type": "time", "duration": "10s"}}))
+    breaker = w.machines().breaker
+    breaker.settle(1.0, breaker.admit(1.0), Verdict.FATAL)
+    assert [w.engine.gauges(now)["switch"].calls for now in (2.0, 13.0)] == [1, 0]
 
 
 def test_of_one_call_the_window_is_told_as_all():

@@ -14,6 +14,11 @@ TRIED_ONCE = policy(retry={"max_attempts": 1})
 NO_CONNECTION = Outcome(error=ErrorKind.CONNECT_TIMEOUT)
 
 
+def lived(facts) -> list:
+    """What two runs of the same calls have in common, to the moment."""
+    return [fact for fact in facts if isinstance(fact, (AttemptStarted, AttemptEnded, BreakerMoved, CallEnded))]
+
+
 # -- answered by the same attempt ---------------------------------------------------------------------------------------
 
 
@@ -38,8 +43,7 @@ def test_it_agrees_on_whoever_answers_and_why():
     stage.play((19, BEGIN, "switch #1 within 3.25 (deadline)"), (19.5, LEFT, "finish None abandoned"))
     assert stage.results == ["1 agrees: fallback", "2 agrees: local", "3 agrees: client_gone"]
     assert stage.said[0] == PolicyAdopted(0.0, "c1", "candidate.yaml", policy())
-    same = (AttemptStarted, AttemptEnded, BreakerMoved, CallEnded)
-    assert [f for f in stage.said if isinstance(f, same)] == [f for f in stage.facts if isinstance(f, same)]
+    assert lived(stage.said) == lived(stage.facts)
 
 
 def test_an_answer_means_what_the_candidate_says():
@@ -140,6 +144,17 @@ def test_a_target_that_was_not_asked_is_unknown():
     assert stage.machine("madre").breaker.tally(0.4).calls == 0
 
 
+def test_what_another_target_answered_is_not_for_the_one_it_asks():
+    """The switch fails within the moment in which madre, whom the candidate asks, may still be asked as well."""
+    stage = Stage(policy(targets=[{"name": "madre"}, {"name": "switch"}]))
+    stage.play(
+        (0, BEGIN, "switch #1 within 3.25 (deadline)"),
+        (0.005, status(500), "madre #2 within 4.75 (deadline)"),
+        (0.3, GOOD, "finish madre #2 degraded (failure)"),
+    )
+    assert stage.results == ["1 differs: fallback -> primary"]
+
+
 HEDGED = {"effects": "none", "hedge": {"enabled": True, "delay": "500ms", "max_extra_load": "100%"}}
 
 
@@ -173,6 +188,17 @@ def test_where_the_policy_in_force_hedges_nobody_knows_what_one_request_would_ha
     )
     assert stage.results == ["1 agrees: primary", "2 undecided: primary (hedged)"]
     assert stage.at_ease(1.6)
+
+
+def test_a_second_request_after_the_candidate_has_ended_changes_nothing():
+    hasty = {"name": "switch", "effects": "none", "timeouts": {"attempt": "300ms"}}
+    stage = Stage(policy(targets=[hasty]), policy(targets=targets(HEDGED)))
+    stage.play(
+        (0, BEGIN, "race switch #1, late after 0.5"),
+        (0.5, WOKE, "race switch #1 and #2"),
+        (0.6, (2, GOOD), "finish switch #2"),
+    )
+    assert stage.results == ["1 differs: primary -> local -0.3"]
 
 
 def test_where_a_hedge_was_denied_the_one_request_went_on():
@@ -346,6 +372,7 @@ def test_a_wait_for_a_slot_is_over_with_the_real_one():
     assert second.tell(0.201, WOKE) == "switch #1 within 3.15 (deadline)"
     assert second.tell(0.3, GOOD) == "finish switch #1"
     assert stage.results == ["1 agrees: primary", "2 agrees: primary"]
+    assert lived(stage.said) == lived(stage.facts)
 
 
 def test_a_wait_for_a_slot_that_never_comes_ends_with_the_real_one():
@@ -359,6 +386,34 @@ def test_a_wait_for_a_slot_that_never_comes_ends_with_the_real_one():
     )
     first.tell(0.5, GOOD)
     assert stage.results == ["2 agrees: fallback", "1 agrees: primary"]
+    assert lived(stage.said) == lived(stage.facts)
+
+
+def test_a_candidate_of_less_patience_leaves_the_queue_by_its_own_clock():
+    """Both wait for a slot of the switch. The candidate leaves 0.2 s later, and the moment in which the call may leave as well."""
+    patient = {"limiter": NARROW["limiter"] | {"queue_timeout": "2s"}}
+    stage = Stage(policy(targets=[{"name": "switch", **NARROW}]), policy(targets=[{"name": "switch", **patient}]))
+    first, second = stage.call(), stage.call()
+    first.tell(0, BEGIN)
+    assert second.tell(0.1, BEGIN) == "queue for switch within 2"
+    first.tell(0.8, GOOD)
+    assert second.tell(0.8, WOKE).startswith("switch #1")
+    second.tell(1.0, GOOD)
+    assert stage.results == ["1 agrees: primary", "2 differs: primary -> local -0.69"]
+
+
+def test_a_slot_that_the_call_got_and_the_candidate_did_not_leaves_the_candidate_waiting():
+    """With one slot where there really are two, the candidate's third call stands behind its second until its time is over."""
+    one, two = ({"limiter": NARROW["limiter"] | {"max_concurrent": slots, "queue": 2}} for slots in (1, 2))
+    stage = Stage(policy(targets=[{"name": "switch", **one}]), policy(targets=[{"name": "switch", **two}]))
+    first, second, third = stage.call(), stage.call(), stage.call()
+    first.tell(0, BEGIN)
+    second.tell(0.1, BEGIN)
+    assert third.tell(0.15, BEGIN) == "queue for switch within 0.2"
+    second.tell(0.2, GOOD)
+    assert third.tell(0.2, WOKE).startswith("switch #1")
+    third.tell(0.6, GOOD)
+    assert stage.results[1:] == ["3 differs: primary -> local -0.25"]
 
 
 def test_a_slot_of_its_own_that_the_call_did_not_get_is_used_at_a_moment_nobody_knows():
@@ -410,6 +465,7 @@ def test_a_slot_that_comes_while_only_the_candidate_waits_is_used_at_once():
     stage.shadow.advance(0.25)
     second.tell(0.3, GOOD)
     assert stage.results == ["1 agrees: primary", "2 undecided: primary (other_moment)"]
+    assert [fact.at for fact in stage.said if isinstance(fact, AttemptStarted)] == [0, 0.2]
 
 
 def test_a_client_that_leaves_leaves_the_candidate_wherever_it_is():

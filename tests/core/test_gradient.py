@@ -74,6 +74,13 @@ def test_company_never_teaches_the_baseline():
     assert script.limit.baseline == pytest.approx(0.1)
 
 
+def test_company_that_waits_a_little_teaches_the_baseline_no_more_than_company_that_waits_long():
+    script = measured()
+    for _ in range(200):
+        script.round(16, 0.14)
+    assert (script.moves, script.limit.baseline) == ([], pytest.approx(0.1))
+
+
 def test_one_who_had_company_for_a_moment_was_not_alone():
     limit = measured().limit
     limit.see(200.0, 1)
@@ -176,6 +183,37 @@ def test_a_window_lasts_a_second_and_two_baselines():
             assert (baseline, after, limit.slots < 4) == (baseline, after, judged)
 
 
+def test_a_further_window_has_ten_answers_as_well():
+    script = measured(most=4)
+    for _ in range(3):
+        script.round(4, 1.0)
+    began, told = script.now, []
+    for _ in range(WINDOW):
+        script.limit.see(began + 2.0, script.limit.slots)
+        told.append(script.limit.answered(began + 2.0, began))
+    assert (script.moves, told) == ([("latency", 2)], [None] * (WINDOW - 1) + ["latency"])
+
+
+@pytest.mark.parametrize(("after", "moved"), [(0.99, None), (1.01, "unmeasured")])
+def test_where_nobody_was_ever_alone_a_window_lasts_a_second(after, moved):
+    limit = Script(most=4).limit
+    limit.see(100.0, 4)
+    assert limit.timed_out(100.0, 100.0) == "timeout"  # from here on
+    for _ in range(WINDOW):
+        limit.see(100.0 + after, 4)
+        told = limit.answered(100.0 + after, 100.0)
+    assert told == moved
+
+
+def test_who_is_at_the_least_and_was_never_measured_does_not_move():
+    limit = Script(most=4).limit
+    for at in (102.0, 105.0):
+        for _ in range(WINDOW):
+            limit.see(at, 4)
+            told = limit.answered(at, at - 1.5)
+        assert (limit.slots, told) == (1, "unmeasured" if at == 102.0 else None)
+
+
 def test_those_who_began_under_another_limit_say_nothing_about_this_one():
     script = measured(most=16)
     began = script.now
@@ -276,6 +314,15 @@ def test_one_that_hangs_among_many_that_answer_is_a_small_drop():
     script.round(16, 0.1, silent=1)
     assert script.limit.drops == 1
     assert script.limit.limit == pytest.approx(16 * (1 - 0.1 / 2))
+
+
+def test_answers_forget_a_timeout_each_a_tenth_of_it():
+    script = measured()
+    script.round(16, 0.1, silent=1)  # fifteen answers after it
+    before = script.limit.limit
+    script.round(15, 0.1, silent=1)
+    lost = 0.1 + 0.9 * (0.1 * 0.9**15)
+    assert script.limit.limit == pytest.approx(before * (1 - lost / 2), rel=1e-9)
 
 
 def test_one_that_hangs_among_four_leaves_all_four_slots():

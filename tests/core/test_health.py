@@ -73,7 +73,7 @@ def test_failures_in_a_row_take_it_away_and_good_ones_bring_it_back():
         (45.0, GOOD, "up (recovered)!"),
         (50.0, GOOD, ""),
     )
-    assert machine.state is HealthState.UP
+    assert (machine.state, machine.moved.failures, machine.moved.good) == (HealthState.UP, 0, 2)
 
 
 def test_one_good_probe_between_failures_begins_the_row_again():
@@ -131,7 +131,8 @@ def test_a_result_holds_for_three_turns_of_the_prober_and_no_longer():
     assert not machine.down(10.001 + LASTS)
     assert machine.stands(10.001 + LASTS) is HealthState.UNKNOWN
     assert machine.view(10.001 + LASTS)["state"] == "unknown"
-    played(machine, (11 + LASTS, NOTHING, "unknown (stale)"), (12 + LASTS, FAILED, "down (failed)"))
+    assert [(move.at, move.why) for move in machine.hear(11 + LASTS, NOTHING).moves] == [(11 + LASTS, "stale")]
+    played(machine, (12 + LASTS, FAILED, "down (failed)"))
 
 
 def test_results_that_are_too_old_are_no_part_of_a_row():

@@ -244,6 +244,7 @@ def test_the_length_of_an_attempt_that_lost_is_remembered_and_that_of_a_hedge_is
     [
         ("load", {"hedge": {**EAGER, "max_extra_load": "99%"}}),
         ("budget", {"retry_budget": {"burst": 0.5}}),
+        ("budget", {"retry_budget": {"burst": 0.5}, "limiter": {"adaptive": "gradient"}}),
         ("limited", {"limiter": {"max_concurrent": 1}}),
         ("limited", {"limiter": {"max_concurrent": 1, "queue": 0}}),
     ],

@@ -187,6 +187,19 @@ def test_another_policy_holds_for_what_is_remembered_and_lets_everybody_finish_w
     assert memory.meet(11.0, b"\2", BODY) is None  # what was over is not brought back
 
 
+def test_after_a_reload_repetitions_of_each_key_are_bounded_as_before():
+    memory = keys(repeats="1 per 10s")
+    for key in (A, B):
+        kept(memory, 0.0, key, "x")
+    memory.adopt(1.0, policy(repeats="1 per 10s"))
+    assert [memory.meet(1.0, key, BODY).word for key in (A, B, A, B)] == [
+        "replayed",
+        "replayed",
+        "repeated",
+        "repeated",
+    ]
+
+
 # -- any life at all ----------------------------------------------------------------------------------------------------
 
 NAMES, BODIES = [bytes([65 + n]) for n in range(6)], [BODY, OTHER]

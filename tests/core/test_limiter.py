@@ -6,7 +6,7 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
-from script import BEGIN, World, policy, targets
+from script import BEGIN, LEFT, WOKE, World, policy, targets
 from script import GOOD as ANSWER
 
 from sidecar.core.fact import BreakerMoved, LimitMoved, Refused
@@ -205,6 +205,12 @@ def test_after_recovery_slots_grow_in_a_line():
     assert limits.tick(60.0) is None
 
 
+def test_what_ends_in_a_slow_start_finds_as_many_slots_as_its_time_gives():
+    limits = moving(slow_start="8s")
+    limits.recover(50.0)
+    assert limits.observe(54.0, 53.0, Verdict.SUCCESS, GOOD) == LimitMoved(54.0, "switch", 1, 4, "slow_start")
+
+
 def test_a_slow_start_begins_anew_with_each_recovery():
     limits = moving(slow_start="8s")
     limits.recover(50.0)
@@ -325,6 +331,26 @@ def test_an_operator_who_lets_a_breaker_go_begins_no_slow_start():
     w.engine.override(1.0, "switch", Override.FORCED_CLOSED)
     w.engine.override(2.0, "switch", None)
     assert w.heard(BreakerMoved)[-1].after == "closed"
+    assert w.heard(LimitMoved) == []
+
+
+GIVEN_BACK = {
+    "the client left just as it was let in": ({}, ANSWER, LEFT, "finish None abandoned"),
+    "the breaker opened meanwhile": (
+        {"breaker": {"consecutive": 1}}, Outcome(status=500), WOKE, "madre #1 within 4.65 (deadline)",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", GIVEN_BACK)
+def test_a_slot_that_was_given_back_unused_says_nothing_about_room_and_the_next_answer_is_judged(case):
+    own, outcome, what, step = GIVEN_BACK[case]
+    w = World(policy(targets=targets({"limiter": {"adaptive": "gradient", "max_concurrent": 2, "queue": 1}, **own})))
+    first, second, third = (w.play((10.0, BEGIN, SWITCH if n < 2 else "queue for switch within 0.2")) for n in range(3))
+    first.tell(10.1, outcome)
+    assert third.tell(10.1, what) == step
+    second.play((10.2, ANSWER, "finish switch #1"))
+    assert w.machines().limiter.gradient.baseline is None
     assert w.heard(LimitMoved) == []
 
 

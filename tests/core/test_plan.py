@@ -33,7 +33,10 @@ def world(switch: dict | None = None, madre: dict | None = None, **sections) -> 
 
 
 def denied(w: World) -> list[str]:
-    return [fact.why for fact in w.heard(RetryDenied)]
+    """Why, of calls and targets that were asked."""
+    facts, asked = w.heard(RetryDenied), {(fact.call, fact.target) for fact in w.heard(AttemptStarted)}
+    assert {(fact.call, fact.target) for fact in facts} <= asked
+    return [fact.why for fact in facts]
 
 
 def refused(w: World) -> list[tuple[str, Reason]]:
@@ -179,11 +182,22 @@ def test_a_ladder_of_one_keeps_nothing_back():
     w.play((2.0, BEGIN, "madre #1 within 4.75 (deadline)"), (6.75, SILENT, f"{LOCAL} (timeout)"))
 
 
+def test_without_a_ladder_the_own_answer_is_the_answer():
+    World(policy(targets=[{"name": "local"}])).play((0.0, BEGIN, LOCAL))
+
+
 def test_without_any_time_nobody_is_asked():
     w = World()
     w.play((0.0, BEGIN, f"{LOCAL} (timeout)"), patience=0.04)
     assert refused(w) == [("switch", "timeout"), ("madre", "timeout")]
     w.play((0.0, BEGIN, f"{LOCAL} (timeout)"), patience=-1.0)
+
+
+def test_of_a_target_that_there_is_no_time_for_it_does_not_matter_how_it_is():
+    w = World()
+    w.trip(1000.0, "madre")
+    w.play((1000.0, BEGIN, f"{LOCAL} (timeout)"), patience=0.04)
+    assert refused(w) == [("switch", "timeout"), ("madre", "timeout")]
 
 
 # -- time -------------------------------------------------------------------------------------------------------
@@ -316,6 +330,32 @@ def test_a_wait_that_does_not_fit_leaves_the_target_for_the_next_one(seconds):
     assert denied(w) == ["deadline"]
 
 
+def test_a_wait_after_which_an_attempt_would_not_fit_any_more_leaves_the_target_too():
+    """3.25 s are the switch's, 0.1 s are over, and 0.05 s is the least that an attempt is given."""
+    w = world({**DEDUP, "retry": NOW})
+    w.play((0.0, BEGIN, SWITCH), (0.1, status(503, retry_after=3.12), "madre #2 within 4.65 (deadline)"))
+    assert denied(w) == ["deadline"]
+
+
+def waits(seed: int, calls: int = 1, retries: int = 1) -> list[float]:
+    """What the switch's refusals lead to, at most 100 ms each: of every call so many."""
+    again = {"max_attempts": retries + 1, "backoff": {"base": "100ms", "max": "100ms"}}
+    w = World(policy(targets=targets({"retry": again, "breaker": {"consecutive": 0}})), seed=seed)
+    for _ in range(calls):
+        call = w.play((0.0, BEGIN, SWITCH))
+        for _ in range(retries):
+            call.tell(0.0, REFUSED)
+            call.tell(0.0, WOKE)
+        call.tell(0.0, GOOD)
+    return [fact.delay for fact in w.heard(Retried)]
+
+
+def test_the_waits_of_replicas_of_calls_and_of_retries_are_not_the_same():
+    assert len({delay for seed in range(8) for delay in waits(seed)}) == 8
+    assert len(set(waits(1, calls=2))) == 2
+    assert len(set(waits(1, retries=2))) == 2
+
+
 def test_waiting_for_one_target_never_takes_the_time_kept_back_for_the_next():
     w = world({**DEDUP, "retry": NOW})
     call = w.play((0.0, BEGIN, SWITCH), (0.1, status(503, retry_after=3.09), "back off switch 3.09"))
@@ -345,6 +385,18 @@ def test_each_call_pays_in_once_and_each_retry_is_paid_for_once():
     assert w.machines().budget.balance(1.0) == 2.0
     w.play((1.0, BEGIN, SWITCH), (1.1, GOOD, "finish switch #1"))
     assert w.machines().budget.balance(2.0) == 2.2
+
+
+def test_a_call_pays_in_at_every_target_that_it_asks():
+    w = world({"retry": {"max_attempts": 1}}, {"retry": NOW}, retry_budget={"ratio": "20%", "burst": 3})
+    call = w.call()
+    for now, what in [(0.0, BEGIN), (0.0, REFUSED), (0.0, REFUSED), (0.1, WOKE), (0.2, GOOD)]:
+        call.tell(now, what)
+    assert w.machines("madre").budget.balance(1.0) == 2.0
+    w.play((1.0, BEGIN, SWITCH)).play(
+        (1.0, REFUSED, "madre #2 within 4.75 (deadline)"), (1.1, GOOD, "finish madre #2 degraded (failure)")
+    )
+    assert w.machines("madre").budget.balance(2.0) == pytest.approx(2.2)
 
 
 def test_who_is_never_asked_is_paid_nothing():
@@ -869,3 +921,15 @@ def test_every_attempt_says_what_it_was_given_and_what_bound_it():
     assert [astuple(fact)[:8] for fact in w.heard(AttemptEnded)] == [
         (0.2, 1, "switch", 1, 0.2, GOOD, "success", "deadline")
     ]
+
+
+def test_a_session_that_the_primary_answers_takes_no_place_among_those_that_stay_elsewhere():
+    w = world({"retry": {"max_attempts": 1}}, affinity={"stick": "60s"}, guards={"max_sessions": 1})
+    w.play(
+        (0.0, BEGIN, SWITCH),
+        (0.0, REFUSED, "madre #2 within 4.75 (deadline)"),
+        (0.1, GOOD, "finish madre #2 degraded (failure)"),
+        session="a",
+    )
+    w.play((1.0, BEGIN, SWITCH), (1.1, GOOD, "finish switch #1"), session="b")
+    assert w.call(session="a").tell(2.0, BEGIN).startswith("madre #1")

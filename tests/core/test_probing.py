@@ -157,6 +157,7 @@ def test_a_window_that_opens_lets_a_target_that_was_down_be_asked_at_once():
         ("down", "failed"),
         ("unknown", "window_opened"),
     ]
+    assert w.engine.scene.shut == set()  # who is in there costs every call a look
 
 
 def test_a_prober_that_stalls_holds_nobody_back_for_long():
@@ -249,7 +250,7 @@ def test_a_target_that_recovers_is_tried_at_once_and_only_answered_chats_close_i
     probe(w, 5.0, WELL)
     assert w.machines().breaker.state == "open"
     probe(w, 10.0, WELL)
-    assert [(fact.after, fact.why) for fact in w.heard(BreakerMoved)] == [("half_open", "health")]
+    assert [(fact.at, fact.after, fact.why) for fact in w.heard(BreakerMoved)] == [(10.0, "half_open", "health")]
     for n in range(20):
         probe(w, 11.0 + n, WELL)
     assert w.machines().breaker.state == "half_open"

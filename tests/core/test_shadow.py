@@ -6,7 +6,7 @@ import pytest
 from beside import Stage
 from script import BEGIN, GOOD, REFUSED, SILENT, WOKE, policy, status, targets
 
-from sidecar.core.fact import CallBegan, DormancyHeard, HealthHeard, Overridden
+from sidecar.core.fact import AttemptStarted, CallBegan, DormancyHeard, HealthHeard, Overridden
 from sidecar.core.shadow import Beside, Shadow
 from sidecar.core.value import replace
 from sidecar.core.vocabulary import Override
@@ -64,6 +64,21 @@ def test_a_candidate_that_comes_later_does_not_know_the_calls_of_before():
         if not isinstance(fact, CallBegan):
             late.take(fact)
     assert late.view(1.0)["calls"] == late.view(1.0)["under_way"] == 0
+
+
+def test_it_hears_which_targets_were_left():
+    """So the candidate knows the wait for a slot of madre as its own, and asks a turn of the loop after the slot came, as the call did."""
+    rules = policy(targets=targets(madre={"limiter": {"max_concurrent": 1, "queue": 1, "queue_timeout": "200ms"}}))
+    stage = Stage(rules, rules)
+    stage.engine.override(0.0, "switch", Override.OFF)
+    first, second = stage.call(), stage.call()
+    first.tell(0.1, BEGIN)
+    assert second.tell(0.2, BEGIN) == "queue for madre within 0.2"
+    first.tell(0.3, GOOD)
+    second.tell(0.301, WOKE)
+    second.tell(0.4, GOOD)
+    assert stage.results == ["1 agrees: fallback", "2 agrees: fallback"]
+    assert [fact for fact in stage.said if isinstance(fact, AttemptStarted)] == stage.heard(AttemptStarted)
 
 
 def test_before_any_policy_is_known_nothing_is_followed():
@@ -127,6 +142,13 @@ def test_what_people_see_of_one_that_came_later():
     stage = Stage(policy(), now=10.0)
     assert stage.shadow.view(12.26)["for_seconds"] == 2.3
     assert stage.shadow.beside() == Beside("c1", "candidate.yaml", {"switch": "closed", "madre": "closed"})
+
+
+def test_its_targets_are_shown_as_they_are_at_that_moment():
+    stage = Stage(policy(breaker={"consecutive": 1}))
+    stage.play((1, BEGIN, "switch #1 within 3.25 (deadline)"), (1.5, status(500), "madre #2 within 4.25 (deadline)"))
+    breaker = stage.shadow.view(4.0)["targets"]["switch"]["breaker"]
+    assert (breaker["state"], breaker["for_seconds"]) == ("open", 2.5)
 
 
 def test_what_people_see():

@@ -51,6 +51,14 @@ def test_a_clock_that_goes_back_loses_no_call():
     assert window.tally(5.0) == (2, 2, 1)
 
 
+@pytest.mark.parametrize("stated", [{"type": "count", "size": 10}, {"type": "time", "duration": "10s"}])
+def test_a_window_is_as_large_as_its_policy_says(stated):
+    window = window_for(Window.model_validate(stated))
+    for second in range(20):
+        window.add(float(second), failed=False, slow=False)
+    assert window.tally(19.5).calls == 10
+
+
 @pytest.mark.parametrize("window", [CountWindow(5), TimeWindow(5.0)])
 def test_a_cleared_window_is_empty_and_counts_on(window):
     for _ in range(7):

@@ -75,6 +75,15 @@ def test_an_explanation_fits_by_place_and_by_both_lines():
         assert not Explanation("why", *other).fits(mutant, change)
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "fits"),
+    [("a < b", "a <= b", True), ("a < b", "a > b", True), ("a / b < c", "a * b < c", False)],
+)
+def test_an_explanation_may_fit_one_kind_of_change_alone(before, after, fits):
+    mutant = Mutant("core/budget", "sidecar.core.budget.x_pay__mutmut_12", "survived")
+    assert Explanation("why", "core/budget", only="[<>]=?").fits(mutant, Change(before, after)) is fits
+
+
 def test_every_explanation_says_something_and_none_explains_everything():
     strange = Mutant("core/nothing", "sidecar.core.nothing.x_strange__mutmut_1", "survived")
     assert explanation(strange, Change("return a", "return b")) is None
