@@ -77,6 +77,7 @@ class Target:
         self.turn: Callable[[int], Manner] = lambda _: well
         self.lock = asyncio.Lock()  # for a target that does one thing at a time
         self.port = 0
+        self._held: socket.socket | None = None  # the port is ours while we do not listen, too
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -86,14 +87,17 @@ class Target:
 
     async def __aexit__(self, *_: object) -> None:
         await self.shut()
+        if self._held is not None:
+            self._held.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def open(self) -> None:
+        if self._held is None:
+            self._held, self.port = _held()
         if self._server is None:
-            self.port = self.port or free_port()
-            self._server = await asyncio.start_server(self._connected, "127.0.0.1", self.port)
+            self._server = await asyncio.start_server(self._connected, "127.0.0.1", self.port, reuse_port=True)
 
     async def shut(self) -> None:
         """Connections are refused; those that stand go on."""
@@ -126,6 +130,19 @@ class Target:
         manner = self.turn(len(self.asked))
         self.asked.append(text)
         await manner(Request(self, reader, writer, text))
+
+
+def _held() -> tuple[socket.socket, int]:
+    """A port that nobody else gets while the socket is open. It does not listen: where we do not either, connections are refused."""
+    while True:
+        held, port = socket.socket(), free_port()
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        try:
+            held.bind(("127.0.0.1", port))
+        except OSError:  # somebody else's by now
+            held.close()
+        else:
+            return held, port
 
 
 def _text(body: bytes) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
 from collections.abc import Mapping
 
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from benchmarks.faults import live, virtual
 from benchmarks.faults.catalogue import ANSWER, FAULTS, REFUSED, WELL, Comes, Fault, alone, always, pairs, status
 from benchmarks.faults.live import batch
+from benchmarks.faults.target import Target
 
 BY_NAME = {fault.name: fault for fault in FAULTS}
 FAILS = status(503, "failure")
@@ -39,6 +42,27 @@ def test_every_pair_of_faults_ends_as_it_must_on_virtual_time() -> None:
         for seed, faults in enumerate(met)
     }
     assert {names: said for names, said in found.items() if said} == {}
+
+
+def taken(port: int) -> None:
+    """By somebody else, for a moment. Raises OSError where it cannot be had."""
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        other.bind(("127.0.0.1", port))
+
+
+async def test_the_port_of_a_target_that_does_not_listen_refuses_and_is_nobody_elses() -> None:
+    async with Target("switch") as target:
+        for _ in range(2):
+            _, writer = await asyncio.open_connection("127.0.0.1", target.port)
+            writer.close()
+            await target.shut()
+            with pytest.raises(ConnectionRefusedError):
+                await asyncio.open_connection("127.0.0.1", target.port)
+            with pytest.raises(OSError, match="in use"):
+                taken(target.port)
+            await target.open()
+    taken(target.port)
 
 
 # -- what the suite would find ------------------------------------------------------------------------------------------
