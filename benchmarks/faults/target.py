@@ -95,7 +95,7 @@ class Target:
 
     async def open(self) -> None:
         if self._held is None:
-            self._held, self.port = _held()
+            self._held, self.port = _reserved()
         if self._server is None:
             self._server = await asyncio.start_server(self._connected, "127.0.0.1", self.port, reuse_port=True)
 
@@ -132,7 +132,7 @@ class Target:
         await manner(Request(self, reader, writer, text))
 
 
-def _held() -> tuple[socket.socket, int]:
+def _reserved() -> tuple[socket.socket, int]:
     """A port that nobody else gets while the socket is open. It does not listen: where we do not either, connections are refused."""
     while True:
         held, port = socket.socket(), free_port()

@@ -161,6 +161,13 @@ def test_the_session_whose_stay_began_first_is_forgotten_first():
     assert [affinity.of(61.5, session) is not None for session in "abc"] == [False, False, True]
 
 
+def test_a_session_that_the_primary_answers_takes_no_place_among_those_that_stay_elsewhere():
+    w = world(guards={"max_sessions": 1})
+    falls(w, 0.0)
+    w.play((1.0, BEGIN, SWITCH), (1.1, GOOD, "finish switch #1"), session="b")
+    w.play((2.0, BEGIN, STAYS), (2.1, GOOD, "finish madre #1 degraded (affinity)"), session="a")
+
+
 def test_a_session_that_fell_elsewhere_begins_its_stay_anew():
     """A reload turned the ladder round in between: the primary of the first two is below madre now."""
     affinity = Affinity(2)

@@ -921,15 +921,3 @@ def test_every_attempt_says_what_it_was_given_and_what_bound_it():
     assert [astuple(fact)[:8] for fact in w.heard(AttemptEnded)] == [
         (0.2, 1, "switch", 1, 0.2, GOOD, "success", "deadline")
     ]
-
-
-def test_a_session_that_the_primary_answers_takes_no_place_among_those_that_stay_elsewhere():
-    w = world({"retry": {"max_attempts": 1}}, affinity={"stick": "60s"}, guards={"max_sessions": 1})
-    w.play(
-        (0.0, BEGIN, SWITCH),
-        (0.0, REFUSED, "madre #2 within 4.75 (deadline)"),
-        (0.1, GOOD, "finish madre #2 degraded (failure)"),
-        session="a",
-    )
-    w.play((1.0, BEGIN, SWITCH), (1.1, GOOD, "finish switch #1"), session="b")
-    assert w.call(session="a").tell(2.0, BEGIN).startswith("madre #1")

@@ -82,10 +82,8 @@ def _serves(run: Run) -> str | None:
     if not chats:
         return "not all are closed" if math.isinf(since) else "no chat to judge it by: the machine had no time"
     later = figures.share(chats, figures.SWITCH)
-    missed, allowed = (
-        (1 - later) * len(chats),
-        max((1 - run.setting.well) * len(chats), 1.0),
-    )  # of few chats one may be missed
+    missed = (1 - later) * len(chats)
+    allowed = max((1 - run.setting.well) * len(chats), 1.0)  # of few chats one may be missed
     return f"{later:.1%} by the switch once all are closed" if missed > allowed + 1e-9 else None
 
 
