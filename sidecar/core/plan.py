@@ -90,7 +90,8 @@ def _descend(course: Course, ladder: tuple[Rung, ...]) -> Generator[Step, Event,
             return result
         stayed = not depth and rung is not primary
         # Back to those that were passed over is no fallback; and switched off by an operator is no question of policy.
-        allowed = result is not Reason.CALLER_ERROR if stayed else result in (*scene.policy.fallback.on, Reason.OFF)
+        falls = result is Reason.OFF or result.value in scene.policy.fallback.on
+        allowed = result is not Reason.CALLER_ERROR if stayed else falls
         # The primary's reason is the first one, also where it comes later because the session stayed with another.
         if course.first_reason is None or rung is primary or (stayed and not allowed):
             course.first_reason = result

@@ -8,7 +8,7 @@ of the client is the one thing that differs between clients, so the outgoing hea
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from msgspec import Struct
 
@@ -63,7 +63,7 @@ class Request(Struct, gc=False):
     forwarded_for: bytes
     after_trusted: bytes
     used: Usage | None = None
-    said: object = None
+    said: Any = None
 
     def outgoing(self, peer: bytes, *, trusted: bool) -> bytes:
         if trusted:

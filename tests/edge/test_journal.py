@@ -256,7 +256,7 @@ def test_the_files_are_left_alone_while_a_write_is_stuck(tmp_path, monkeypatch):
     journal.close()
     assert not journal._files._file.closed
     stuck.set()
-    journal._outbox._thread.join(5)
+    journal._outbox._writer.join(5)
     journal._files.close()
 
 

@@ -12,7 +12,7 @@ from benchmarks.instructions.messages import ANSWER, DATE, HEAD, TOKEN, unique_h
 from benchmarks.instructions.sinks import clock, everybody
 from benchmarks.instructions.transports import Transport
 from sidecar.core.fact import Emit
-from sidecar.edge.data.exchange import Client, Exchange
+from sidecar.edge.data.door import Door
 from sidecar.edge.data.leg import Leg
 from sidecar.edge.data.port import DataPort
 from sidecar.edge.data.relay import Relay
@@ -21,21 +21,8 @@ from sidecar.edge.data.witness import Memory
 from sidecar.edge.snapshot import Snapshot
 from sidecar.edge.token import Tokens
 from sidecar.policy.model import Policy
-from sidecar.wire.heads import MOST, Heads
+from sidecar.wire.heads import MOST
 from sidecar.wire.request import Request
-
-
-class Standing(Relay):
-    """A relay whose connection stands as soon as it is wanted; the gateway's end is ``gateway``."""
-
-    leg: Leg
-    gateway: Transport
-
-    def again(self, client: Client, request: Request, message: bytes, heads: Heads) -> Exchange:
-        self.leg, self.gateway = Leg(self), Transport()
-        self.leg.begin(self.now(), client, request, message, heads)
-        self.leg.connection_made(self.gateway)
-        return self.leg
 
 
 def no_task(work: Coroutine[Any, Any, None]) -> Any:
@@ -47,9 +34,20 @@ def snapshot() -> Snapshot:
     return Snapshot(Policy(), "sha256:5d1c", "built-in", Tokens([TOKEN]), {})
 
 
+def standing(relay: Relay, door: Door, port: DataPort) -> tuple[Leg, Transport]:
+    """A kept connection to the gateway, and the gateway's end of it: as after a first request of this door's."""
+    leg, gateway, heads = Leg(relay), Transport(), port.terms.heads
+    first = heads.request(HEAD)
+    assert isinstance(first, Request)
+    leg.begin(relay.now(), door, first, first.outgoing(b"127.0.0.1", trusted=False), heads)
+    leg.connection_made(gateway)
+    leg.data_received(ANSWER)
+    return leg, gateway
+
+
 def relayed(following: Callable[[], bytes], emit: Emit) -> Turn:
     now = clock()
-    relay = Standing("127.0.0.1", 1, emit=emit, now=now, spawn=no_task, connect_timeout=1.0)
+    relay = Relay("127.0.0.1", 1, emit=emit, now=now, spawn=no_task, connect_timeout=1.0)
     chats: Any = None
     lasting = Lasting(relay, chats, emit, now, b"vx11-sidecar-0123abcd", b"gateway:8000", Memory())
     port = DataPort(terms(snapshot(), lasting))
@@ -57,9 +55,8 @@ def relayed(following: Callable[[], bytes], emit: Emit) -> Turn:
     relay.tick(now(), DATE)
     client, door = Transport(), port()
     door.connection_made(client)
-    door.data_received(HEAD)
-    leg, to_client, to_gateway = relay.leg, client.written, relay.gateway.written
-    leg.data_received(ANSWER)
+    leg, gateway = standing(relay, door, port)
+    to_client, to_gateway = client.written, gateway.written
 
     def turn() -> list[bytes]:
         to_client.clear()

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
-from benchmarks.instructions.cases.relay import Standing, no_task
+from benchmarks.instructions.cases.relay import no_task
 from benchmarks.instructions.facts import nobody
 from benchmarks.instructions.messages import DATE, SAID, TOKEN
 from benchmarks.instructions.sinks import Loud, clock, everybody
@@ -21,6 +21,7 @@ from sidecar.edge.chat.kitchen import Kitchen
 from sidecar.edge.chat.pool import Pool
 from sidecar.edge.chat.upstream import Upstream
 from sidecar.edge.data.port import DataPort
+from sidecar.edge.data.relay import Relay
 from sidecar.edge.data.terms import Lasting, terms
 from sidecar.edge.data.witness import Memory
 from sidecar.edge.snapshot import Destination, InForce, Snapshot
@@ -55,7 +56,7 @@ def whole(emit: Emit) -> Callable[[], Any]:
     pool = Pool()
     upstream = Upstream(pool)
     kitchen = Kitchen(engine, upstream, InForce(snapshot), emit, now, Loud())
-    relay = Standing("127.0.0.1", 1, emit=emit, now=now, spawn=no_task, connect_timeout=1.0)
+    relay = Relay("127.0.0.1", 1, emit=emit, now=now, spawn=no_task, connect_timeout=1.0)
     lasting = Lasting(relay, Answering(kitchen), emit, now, b"vx11-sidecar-0123abcd", b"gateway:8000", Memory())
     port = DataPort(terms(snapshot, lasting))
     port.date = DATE

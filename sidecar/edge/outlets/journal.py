@@ -133,7 +133,7 @@ class _Files:
         """The file after all that are there: another process may write in the same directory."""
         known = sorted((number, path) for path in self._directory.iterdir() if (number := _number(path)))
         last = known[-1][0] if known else 0
-        file = FileIO(self._directory / f"journal-{last + 1:06d}{SUFFIX}", "x", opener=_for_us_alone)
+        file = FileIO(str(self._directory / f"journal-{last + 1:06d}{SUFFIX}"), "x", opener=_for_us_alone)
         for _, path in known[: -self._keep]:
             path.unlink(missing_ok=True)
         return file

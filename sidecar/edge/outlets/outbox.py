@@ -35,8 +35,8 @@ class Outbox:
         self._asleep = True  # until a line wakes it
         self._ending = threading.Event()
         self._closing = False
-        self._thread = threading.Thread(target=self._run, name=f"outbox-{name}", daemon=True)
-        self._thread.start()
+        self._writer = threading.Thread(target=self._run, name=f"outbox-{name}", daemon=True)
+        self._writer.start()
 
     def put(self, line: bytes) -> None:
         """Queue one line, without its end."""
@@ -57,8 +57,8 @@ class Outbox:
         self._closing = True
         self._ending.set()
         self._filled.set()
-        self._thread.join(PATIENCE)
-        return not self._thread.is_alive()
+        self._writer.join(PATIENCE)
+        return not self._writer.is_alive()
 
     def _run(self) -> None:
         while not self._closing or self._lines:

@@ -115,11 +115,11 @@ class Families:
         self.registry.register(family)
         return family
 
-    def declare(self, name: str, kind: str, text: str, /, **labels: Values) -> str:
+    def declare(self, name: str, metric_type: str, text: str, /, **labels: Values) -> str:
         """Note a family that is collected otherwise; its full name."""
         full = f"{PREFIX}_{name}"
         told = {label: values if isinstance(values, str) else tuple(values) for label, values in labels.items()}
-        self.declared.append(Declared(full, kind, told, text))
+        self.declared.append(Declared(full, metric_type, told, text))
         return full
 
 
