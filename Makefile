@@ -8,7 +8,7 @@ LOCKED := sh tests/locked.sh $(PYTHON)
 PIP_AUDIT := $(LOCKED) .venv/audit tests/audit/requirements.lock "dependencies will not be audited, and its tests will be skipped"
 SOURCES := sidecar tests benchmarks dashboards deploy
 
-.PHONY: help lab test acceptance containers incident properties fuzz soak soak-long endurance mutation faults losses outages fidelity golden lint format deps audit lock dashboards bench bench-own bench-wire bench-instructions bench-policies bench-replicas bench-workers clean
+.PHONY: help lab test acceptance containers incident properties fuzz soak soak-long endurance mutation faults losses outages fidelity golden lint format deps audit lock dashboards bench bench-own bench-wire bench-instructions bench-policies bench-replicas bench-workers compiled clean
 
 help:
 	@echo "make lab         try the sidecar on this machine: a small VX11 that breaks on demand (LAB_SECONDS=n ends it by itself)"
@@ -35,6 +35,7 @@ help:
 	@echo "make outages     outages over time, virtual and live: what clients get, when all is as before (7 minutes; BENCH='--full outage')"
 	@echo "make losses      kill tests: what is lost, what is said, how it recovers (4 minutes; BENCH='--seed 7')"
 	@echo "make bench-workers   several worker processes on one port: what they give, what they cost, whether their metrics add up"
+	@echo "make compiled    a copy in .venv/compiled whose hot modules mypyc has compiled, its core's tests, and what it costs (5 minutes)"
 	@echo "make audit       whether a known vulnerability is in anything that the locks name (AUDIT='--osv-url URL -s osv' asks another service)"
 	@echo "make lock        resolve dependencies anew and write the locks with hashes"
 
@@ -108,6 +109,12 @@ losses: .venv/.ready deps
 
 bench-workers: .venv/.ready deps
 	$(BIN)/python -m benchmarks.workers $(BENCH)
+
+compiled: .venv/.ready deps
+	rm -rf .venv/compiled
+	$(BIN)/python -m benchmarks.compiled .venv/compiled
+	cd .venv/compiled && ../bin/python -m pytest -m "not slow" -q tests/core tests/golden
+	cd .venv/compiled && ../bin/python -m benchmarks.instructions core relay chat.whole chat.whole-told
 
 bench-replicas: .venv/.ready deps
 	$(BIN)/python -m benchmarks.replicas $(BENCH)
