@@ -1,8 +1,8 @@
 """What the sidecar costs when mypyc makes machine code of its hot rooms: ``python -m benchmarks.compiled DIRECTORY``.
 
-Makes a copy of this tree in DIRECTORY in which the modules that a request passes through are compiled. All else is as it is here;
-tests and benchmarks are run in it as in this one. Takes some three minutes and a C compiler. Nobody is served by it yet
-(docs/adr/0033).
+Makes a copy of this tree in DIRECTORY in which the modules that a request passes through are compiled. All else is as it is here: the
+tests of a room and the benchmarks are run in it as in this one. Takes some three minutes and a C compiler. Nobody is served by
+it yet (docs/adr/0033).
 """
 
 from __future__ import annotations
@@ -45,9 +45,8 @@ COPIED = (
     "pyproject.toml",
     "requirements.lock",
 )
-BUILD = (
-    "build-compiled"  # below DIRECTORY: setuptools would read pyproject.toml where it works, and may be too old for it
-)
+# Below DIRECTORY, without a pyproject.toml: setuptools reads that, and an old one refuses ours.
+BUILD = "build-compiled"
 SETUP = """\
 import sys
 from mypyc.build import mypycify
@@ -69,7 +68,9 @@ def main(given: list[str] | None = None) -> int:
     )
     parser.add_argument("directory", type=Path, metavar="DIRECTORY", help="where the copy goes; must be new or empty")
     directory = parser.parse_args(given).directory
-    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+    if directory.exists() and not directory.is_dir():
+        parser.error(f"{directory}: not a directory")
+    if directory.is_dir() and any(directory.iterdir()):
         parser.error(f"{directory}: not empty")
     try:
         build(directory)

@@ -51,6 +51,7 @@ def test_a_file_is_no_directory(tmp_path, capsys):
     with pytest.raises(SystemExit) as ended:
         compiled.main([str(tmp_path / "file")])
     assert ended.value.code == 2
+    assert "not a directory" in capsys.readouterr().err
     assert (tmp_path / "file").read_text() == "kept"
 
 
