@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import tracemalloc
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from kitchen import TOKEN, Place, Targets, failed, policy, said, until
 from sidecar.core.fact import CallBegan, ChatRejected, ChatReplayed, ChatServed, KeySent, KeyUsed
 from sidecar.core.idempotency import AROUND, Held
 from sidecar.core.vocabulary import ErrorKind
+from sidecar.edge.chat import reply
 from sidecar.edge.chat.answering import Answering
 from sidecar.edge.chat.incoming import Incoming
 from sidecar.edge.chat.reply import Reply
@@ -22,6 +25,7 @@ from sidecar.wire import head, request
 from sidecar.wire.target import Routes
 
 RULES = head.rules(Routes(("/operator/api/chat", "/operator/api/v1/chat")), pseudonym=b"p", authority=b"a")
+ROOM = Path(reply.__file__).parent
 ON = {"idempotency": {"mode": "on"}}
 OTHER_TOKEN = "the token of somebody else"
 ORIGIN = "http://localhost:3000"
@@ -344,6 +348,17 @@ async def test_what_is_kept_is_counted_in_bytes():
     held = desk.answering.keys()
     assert held[:2] == (0, 1)
     assert AROUND + 250 < held.size < AROUND + 500
+
+
+async def test_what_is_kept_takes_no_more_room_than_it_has_bytes():
+    desk = counter()
+    tracemalloc.start()
+    for number in range(20):
+        await desk.post(key=f"k-{number}", session_id=f"s-{number}")
+    lasting = tracemalloc.take_snapshot().filter_traces([tracemalloc.Filter(True, str(ROOM / "*"))])
+    tracemalloc.stop()
+    assert desk.answering.keys().kept == 20
+    assert len([trace for trace in lasting.traces if trace.size > 2_000]) < 3  # what the last exchange left
 
 
 # -- another policy -----------------------------------------------------------------------------------------------------

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
+import tracemalloc
 
+import orjson
 import pytest
 
 from sidecar.edge.outlets import outbox as module
@@ -70,6 +72,20 @@ def test_a_blocked_writer_never_blocks_put_and_what_does_not_fit_is_counted(stuc
     stuck.let_go.set()
     assert box.close()
     assert b"".join(stuck.written).split() == [b"first", *(b"%d" % number for number in range(LONGEST_QUEUE))]
+
+
+def test_a_full_queue_holds_little_more_than_its_lines(stuck):
+    box = Outbox("test", stuck)
+    box.put(b"first")
+    assert stuck.entered.wait(5)
+    tracemalloc.start()
+    for number in range(1000):
+        box.put(orjson.dumps({"line": number, "text": "x" * 200}))
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert held < 1000 * 400
+    stuck.let_go.set()
+    assert box.close()
 
 
 def test_close_does_not_wait_for_a_writer_that_never_returns(stuck, monkeypatch):

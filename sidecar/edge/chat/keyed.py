@@ -95,8 +95,9 @@ class Keyed:
             self.free(claim)
             return None
         fields = {name: value for name, value in answer.fields.items() if name != _OF_ONE_EXCHANGE} | _MARK
-        first, degraded = First(Reply(200, answer.body, fields), correlation_id), "Proxy-Status" in fields
-        size = len(answer.body) + sum(len(name) + len(value) for name, value in fields.items())
+        body = bytes(memoryview(answer.body))  # a copy: what orjson made keeps room for 4 KiB as long as it lives
+        first, degraded = First(Reply(200, body, fields), correlation_id), "Proxy-Status" in fields
+        size = len(body) + sum(len(name) + len(value) for name, value in fields.items())
         gone = self._keys.settle(self._now(), claim, first, size, degraded=degraded)
         if gone is None:
             self._tell("freed")
