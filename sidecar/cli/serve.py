@@ -86,9 +86,10 @@ def add_common_options(parser: argparse.ArgumentParser, *, log_level: str) -> No
 
 def run(arguments: argparse.Namespace) -> None:
     """Serve until told to stop. Raises ValueError or OSError for what the caller can mend."""
-    from sidecar.cli.sparing import sparing  # noqa: PLC0415 - not for --help, and so is what follows
+    from sidecar.cli.no_tls import speaks_tls  # noqa: PLC0415 - not for --help, and so is what follows
+    from sidecar.cli.sparing import sparing  # noqa: PLC0415
 
-    with sparing():
+    with sparing(tls=speaks_tls(os.environ)):
         from sidecar.core.value import replace  # noqa: PLC0415
         from sidecar.edge.app import Sidecar  # noqa: PLC0415
         from sidecar.edge.environment import read_environment  # noqa: PLC0415

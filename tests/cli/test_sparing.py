@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import gc
+import hashlib
 import json
 import os
 import signal
 import subprocess
 import sys
+from importlib import metadata
 
 import aiohttp
 import pytest
@@ -18,24 +20,27 @@ SERVE = """
 import json, os, sys
 from sidecar.cli import main
 main(["serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"])
-modules = sorted(sys.modules)
-import aiohttp, gc, mimetypes, prometheus_client
+modules = sorted(name for name, module in sys.modules.items() if module is not None)
+import aiohttp, gc, hashlib, importlib.metadata, mimetypes, prometheus_client, ssl
 print(json.dumps({
     "modules": modules,
     "plugins": os.environ.get("PYDANTIC_DISABLE_PLUGINS"),
     "collects": gc.isenabled(),
     "whole": [aiohttp.ClientSession.__name__, prometheus_client.CollectorRegistry.__name__],
     "version": aiohttp.__version__,
+    "tls": type(ssl.create_default_context()).__module__,
+    "hash": hashlib.new("sha256", b"x").hexdigest(),
+    "package": [importlib.metadata.version("aiohttp"), type(importlib.metadata.entry_points()).__name__],
     "type": mimetypes.guess_type("x.svg")[0],
 }))
 """
 FOREIGN = (
-    "aiohttp.connector", "cProfile", "curses", "dateutil", "difflib", "hypothesis", "multiprocessing",
+    "_hashlib", "_ssl", "aiohttp.connector", "cProfile", "curses", "dateutil", "difflib", "hypothesis", "multiprocessing",
     "numpy", "opentelemetry", "pdb", "pygments", "pytest", "requests", "rich", "ruamel", "structlog", "textual",
-    "tkinter", "unittest", "xml", "yaml",
+    "tkinter", "unittest", "xml", "yaml", "zipfile",
 )  # fmt: skip
 OURS = {
-    "sidecar.cli": {"serve", "sparing"},
+    "sidecar.cli": {"no_tls", "serve", "sparing"},
     "sidecar.policy": {
         "chaos",
         "load",
@@ -54,11 +59,15 @@ OURS = {
 
 @pytest.fixture(scope="module")
 def served():
+    return what_served()
+
+
+def what_served(**variables):
     """What a process says of itself that has served."""
     environ = {
         name: value for name, value in os.environ.items() if not name.startswith(("VX11_", "OTEL_", "COVERAGE_"))
     }
-    environ |= {"VX11_AUTH_MODE": "off"}
+    environ |= {"VX11_AUTH_MODE": "off", **variables}
     command = [sys.executable, "-c", SERVE]
     with subprocess.Popen(
         command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
@@ -100,6 +109,16 @@ def test_packages_that_were_left_bare_are_whole_for_whoever_asks(served):
     assert served["whole"] == ["ClientSession", "CollectorRegistry"]
     assert served["version"] == aiohttp.__version__
     assert served["type"] == "image/svg+xml"
+    assert served["package"] == [aiohttp.__version__, type(metadata.entry_points()).__name__]
+
+
+def test_hashes_and_tls_are_there_for_whoever_asks(served):
+    assert served["hash"] == hashlib.sha256(b"x").hexdigest()
+    assert served["tls"] == "ssl"
+
+
+def test_where_something_may_speak_tls_the_loop_can():
+    assert "_ssl" in what_served(OTEL_SDK_DISABLED="true")["modules"]
 
 
 def test_an_import_that_fails_leaves_everything_as_it_was_too(monkeypatch):
