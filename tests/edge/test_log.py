@@ -1,4 +1,4 @@
-"""The log: lines of JSON, what is masked in them, what a terminal gets, and what of a library's record goes on."""
+"""The log: lines of JSON, what is masked in them, and what a terminal gets."""
 
 from __future__ import annotations
 
@@ -192,29 +192,11 @@ def test_the_time_is_utc_and_always_as_wide(written, monkeypatch, now, text):
     assert [line["time"] for line in written()] == [text, text]
 
 
-def test_a_record_of_a_library_goes_on_without_its_text(written):
-    try:
-        {}["s3cret in the error"]
-    except LookupError:
-        logging.getLogger("aiohttp.server").exception("s3cret %s", "in the text", extra={"request": "s3cret"})
-    logging.getLogger("asyncio").warning("Executing s3cret took 2 seconds")
-    logging.getLogger("aiohttp").info("not even seen")
-    first, second = written()
-    assert (first["event"], first["logger"], first["error"]) == ("library", "aiohttp.server", "KeyError")
-    assert first["at"].startswith(__file__)
-    assert (second["logger"], second["error"]) == ("asyncio", None)
-    assert second["at"].startswith(__file__)
-    assert "s3cret" not in json.dumps([first, second])
-
-
-def test_a_record_about_no_error_has_none(written):
-    logging.getLogger("x").error("text", exc_info=True)  # noqa: LOG014 - a library may do so
-    assert written()[0]["error"] is None
-
-
 def test_after_the_end_records_of_libraries_go_elsewhere(written):
     written()
-    assert not any(type(handler).__module__ == "sidecar.edge.outlets.log" for handler in logging.getLogger().handlers)
+    assert not any(
+        type(handler).__module__ == "sidecar.edge.outlets.libraries" for handler in logging.getLogger().handlers
+    )
 
 
 @pytest.fixture

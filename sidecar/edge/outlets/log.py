@@ -12,7 +12,6 @@ import logging
 import os
 import sys
 import time
-import traceback
 from collections.abc import Callable
 from select import PIPE_BUF
 from typing import Any
@@ -32,6 +31,7 @@ from sidecar.core.fact import (
     PolicyAdopted,
     StoreMoved,
 )
+from sidecar.edge.outlets.libraries import Libraries
 from sidecar.edge.outlets.outbox import Outbox, Write
 from sidecar.edge.outlets.sampling import Sampling
 from sidecar.edge.outlets.sink import Sink
@@ -66,7 +66,7 @@ class Logging:
         self.outbox = Outbox("log", _writer(stream.fileno()) if worker is None else _shared_writer(stream.fileno()))
         self.log = Log(self.outbox.put, _for_people() if stream.isatty() else _json, self.sampling.admit, worker)
         self.set_level(level)
-        self._libraries = _Libraries(self.log)
+        self._libraries = Libraries(self.log.warning)
         if libraries:
             root = logging.getLogger()
             root.addHandler(self._libraries)
@@ -241,24 +241,6 @@ class _Moments:
         if second[0] != seconds:
             second = self._second = (seconds, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)))
         return f"{second[1]}.{nanos // 1000:06}Z"
-
-
-class _Libraries(logging.Handler):
-    """Records of libraries, without their texts."""
-
-    def __init__(self, log: Log) -> None:
-        super().__init__()
-        self._log = log
-
-    def emit(self, record: logging.LogRecord) -> None:
-        error = record.exc_info[1] if record.exc_info else None
-        where = traceback.extract_tb(error.__traceback__)[-1:] if error else []
-        self._log.warning(
-            "library",
-            logger=record.name,
-            error=type(error).__name__ if error else None,
-            at=f"{where[0].filename}:{where[0].lineno}" if where else f"{record.pathname}:{record.lineno}",
-        )
 
 
 def _json(fields: Fields) -> bytes:
