@@ -16,8 +16,8 @@ from sidecar.edge.admin.status import Status
 from sidecar.edge.admin.trend import Trend
 from sidecar.edge.outlets.journal import Journal
 from sidecar.edge.outlets.log import FactLog, Logging
-from sidecar.edge.outlets.sink import Facts
 from sidecar.edge.outlets.telemetry import Telemetry
+from sidecar.edge.outlets.telling import Facts
 from sidecar.edge.outlets.usage import Usage
 from sidecar.policy.model import Policy
 

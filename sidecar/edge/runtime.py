@@ -35,8 +35,9 @@ from sidecar.edge.chat.upstream import Upstream
 from sidecar.edge.environment import REDIS_URL
 from sidecar.edge.outlets.journal import Journal
 from sidecar.edge.outlets.log import FactLog, Log, Logging
-from sidecar.edge.outlets.sink import Facts, Sink
+from sidecar.edge.outlets.sink import Sink
 from sidecar.edge.outlets.telemetry import Telemetry
+from sidecar.edge.outlets.telling import Facts
 from sidecar.edge.outlets.tracing import PassedOn, Tracing, exported
 from sidecar.edge.reload import Reloader, Source
 from sidecar.edge.settings import UnusableSettingsError

@@ -20,6 +20,7 @@ from sidecar.core.vocabulary import Attempt, ErrorKind, Outcome
 from sidecar.edge.chat.contract import Answer, Question
 from sidecar.edge.chat.kitchen import Kitchen
 from sidecar.edge.chat.upstream import Asked
+from sidecar.edge.outlets.log import Log
 from sidecar.edge.snapshot import Destination, InForce, Snapshot
 from sidecar.edge.token import Tokens
 from sidecar.policy.model import Policy, Target
@@ -73,13 +74,16 @@ class Targets:
 
 
 class Slate:
-    """A log that remembers what was written."""
+    """A log that remembers what was written: level, event and fields of each line."""
 
     def __init__(self) -> None:
         self.lines: list[tuple[str, str, dict[str, Any]]] = []
+        self.log = Log(lambda _: None, self._write, lambda _: True)
 
-    def __getattr__(self, level: str) -> Callable[..., None]:
-        return lambda event, **fields: self.lines.append((level, event, fields))
+    def _write(self, fields: dict[str, Any]) -> bytes:
+        own = {name: value for name, value in fields.items() if name not in {"level", "event", "time"}}
+        self.lines.append((fields["level"], fields["event"], own))
+        return b""
 
 
 class Place:
@@ -96,7 +100,7 @@ class Place:
         self.policy = rules or policy()
         self.targets = targets or Targets(switch=[said()])
         self.facts: list[Any] = []
-        self.log = Slate()
+        self.slate = Slate()
         destinations = {
             target.name: Destination(f"http://{target.name}.test:80", target.path or "/", LINK_TOKEN)
             for target in self.policy.ladder
@@ -104,7 +108,7 @@ class Place:
         self.snapshot = Snapshot(self.policy, "r1", "test", Tokens([TOKEN]), destinations)
         self.in_force = InForce(self.snapshot)
         self.engine = Engine(now(), self.policy, revision="r1", source="test", seed=seed, emit=self.emit)
-        self.kitchen = Kitchen(self.engine, self.targets, self.in_force, self.emit, now, self.log)
+        self.kitchen = Kitchen(self.engine, self.targets, self.in_force, self.emit, now, self.slate.log)
 
     def emit(self, fact: Any) -> None:
         self.facts.append(fact)

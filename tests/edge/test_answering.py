@@ -437,7 +437,7 @@ async def test_a_crash_while_answering_is_a_500_in_vx11s_shape_without_a_word_ab
     assert headers["Access-Control-Allow-Origin"] == ORIGIN
     fact = only_fact(place)
     assert (fact.outcome, fact.status, fact.correlation_id) == ("failed", 500, got["correlation_id"])
-    assert place.log.lines == [("error", "chat_crashed", {"error": "ValueError"})]
+    assert place.slate.lines == [("error", "chat_crashed", {"error": "ValueError"})]
     assert place.engine.view(0.0)["switch"]["limiter"]["in_flight"][0] == 0
 
 
@@ -453,7 +453,7 @@ async def test_a_crash_before_any_plan_is_a_500_and_a_fact_too(open_chat):
     assert (status, got["detail"]) == (500, "Internal Server Error")
     fact = only_fact(place)
     assert (fact.status, fact.reason) == (500, "failed")
-    assert SECRET not in str(place.log.lines)
+    assert SECRET not in str(place.slate.lines)
 
 
 async def test_a_crash_while_wording_the_answer_is_a_500_and_a_fact_too(open_chat):

@@ -25,12 +25,12 @@ class Stage:
         self.seconds = 0.0
         self.set = 0.0
         self.facts = []
-        self.log = Slate()
+        self.slate = Slate()
         self.chaos = Chaos(
             lambda: 500 + self.seconds,
             lambda: NOON + self.seconds + self.set,
             self.facts.append,
-            self.log,
+            self.slate.log,
             allowed=allowed,
         )
 
@@ -47,7 +47,7 @@ class Stage:
         return [(fact.active, fact.why) for fact in self.facts]
 
     def said(self):
-        return [event for _, event, _ in self.log.lines]
+        return [event for _, event, _ in self.slate.lines]
 
     async def watched(self, seconds):
         """Let the watch run for so long, with the clocks of the loop."""
@@ -65,7 +65,7 @@ def test_a_file_alone_breaks_nothing_and_says_so():
     stage.adopt(SOON, LATE, OVER)
     assert stage.live == []
     assert stage.switched == []
-    assert stage.log.lines == [
+    assert stage.slate.lines == [
         ("warning", "chaos_not_armed", {"rules": 2, "note": "the policy has chaos rules, and nothing is broken"})
     ]
     assert list(stage.chaos.notes()) == [
@@ -78,7 +78,7 @@ def test_without_rules_there_is_nothing_to_say():
     for allowed in (False, True):
         stage = Stage(allowed=allowed)
         stage.adopt()
-        assert (stage.live, stage.switched, stage.log.lines, list(stage.chaos.notes()), stage.chaos.view()) == (
+        assert (stage.live, stage.switched, stage.slate.lines, list(stage.chaos.notes()), stage.chaos.view()) == (
             [],
             [],
             [],

@@ -8,8 +8,9 @@ they would have come to.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Sequence
 from math import ceil, log
+from typing import Any
 
 from sidecar.core.fact import ChatServed
 from sidecar.edge.outlets.sink import Sink
@@ -92,8 +93,8 @@ class Trend(Sink):
             (step.index, step.degraded, {str(bin_): many for bin_, many in step.bins.items()}) for step in self._steps
         ]
 
-    def add(self, steps: Iterable[tuple[int, int, Mapping[str, int]]]) -> None:
-        """Add the ``steps`` of another one, as JSON has them."""
+    def add(self, steps: Iterable[Sequence[Any]]) -> None:
+        """Add the ``steps`` of another one, as JSON has them: a list in place of each tuple."""
         known = {step.index: step for step in self._steps}
         for index, degraded, bins in steps:
             step = known.setdefault(index, _Step(index))

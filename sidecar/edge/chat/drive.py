@@ -52,13 +52,19 @@ class Drive:
             step = await self._until_pause(self._plan.start())
             if isinstance(step, Backoff):
                 step = await self._with_retries(step)
-        finally:
-            if self._plan.finish is None:
-                self._plan.send(Abandoned(self._now()))
-            if self._flights:
-                await self._end_race()
+        except (
+            BaseException
+        ):  # and not ``finally``: mypyc raises again what came through one in which something is awaited
+            await self._abandon()
+            raise
         assert isinstance(step, Finish)  # noqa: S101 - the only other step that pauses is a Backoff
         return step
+
+    async def _abandon(self) -> None:
+        if self._plan.finish is None:
+            self._plan.send(Abandoned(self._now()))
+        if self._flights:
+            await self._end_race()
 
     async def _until_pause(self, step: Step) -> Backoff | Finish:
         """Perform steps up to the next one that waits for its own sake, or the last."""

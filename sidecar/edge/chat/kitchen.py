@@ -10,7 +10,7 @@ from sidecar.core.engine import Engine
 from sidecar.core.fact import Emit
 from sidecar.edge.chaos import Live, Quiet
 from sidecar.edge.chat.store import Store
-from sidecar.edge.chat.upstream import Upstream
+from sidecar.edge.chat.upstream import Asks
 from sidecar.edge.outlets.log import Log
 from sidecar.edge.outlets.tracing import PassedOn, Tracing
 from sidecar.edge.snapshot import InForce
@@ -20,7 +20,7 @@ class Kitchen(NamedTuple):
     """``now`` is the clock of the engine, in monotonic seconds; ``clock`` tells the time of day, for those answers that state it."""
 
     engine: Engine
-    upstream: Upstream
+    upstream: Asks
     in_force: InForce
     emit: Emit
     now: Callable[[], float]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 from urllib.parse import urlsplit
 
 import orjson
@@ -33,6 +33,16 @@ class Asked(NamedTuple):
 
     outcome: Outcome
     answer: Answer | None = None
+
+
+class Asks(Protocol):
+    """Who asks targets: ``Upstream`` by sockets, a test by what it has written down."""
+
+    async def ask(
+        self, step: Attempt, target: Target, classify: Classifier, destination: Destination, question: Question
+    ) -> Asked: ...
+    async def get(self, url: str, fields: Mapping[str, str], timeout: float) -> Any: ...  # noqa: ASYNC109
+    async def probe(self, url: str, timeout: float) -> Outcome: ...  # noqa: ASYNC109
 
 
 class _Way(NamedTuple):

@@ -119,7 +119,8 @@ class _Files:
         view = memoryview(lines)
         try:
             while view:
-                view = view[self._file.write(view) :]
+                written = self._file.write(view)  # not within the slice: mypyc does what stands there twice
+                view = view[written:]
         except OSError:
             self._file.seek(before)
             self._file.truncate()

@@ -275,11 +275,12 @@ def _writer(descriptor: int) -> Write:
         view = memoryview(lines)
         try:
             while view:
-                view = view[os.write(descriptor, view) :]
+                written = os.write(descriptor, view)  # not within the slice: mypyc does what stands there twice
+                view = view[written:]
         finally:
-            written = len(lines) - len(view)
-            if written:
-                torn = lines[written - 1 : written] != b"\n"
+            taken = len(lines) - len(view)
+            if taken:
+                torn = lines[taken - 1 : taken] != b"\n"
 
     return write
 

@@ -1,24 +1,17 @@
-"""Facts on their way to those who take them.
+"""What takes facts: each sink says which kinds it wants, and is shown nothing else.
 
-Each sink says which kinds of facts it takes. What nobody takes costs a look into a table, and nobody is shown what is not for them:
-a chat has half a dozen facts, and there are as many sinks.
+Whoever embeds the sidecar may have one, too, so this module stays as it is: from a class that mypyc compiled nobody else can derive.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from sidecar.core.fact import Fact
 
 Take = Callable[[Any], None]
 Takes = Mapping[type, Sequence[Take]]
-
-
-class Errors(Protocol):
-    """The part of a log that is needed here."""
-
-    def error(self, event: str, /, **fields: Any) -> Any: ...
 
 
 class Sink:
@@ -30,28 +23,6 @@ class Sink:
         """Take this one, if it is for us."""
         for take in self.takes.get(type(fact), ()):
             take(fact)
-
-
-class Facts:
-    """Tells each fact to everybody whom it is for, in the order in which they were added.
-
-    Who cannot take a fact loses it: no decision may hang on who listens.
-    """
-
-    def __init__(self, log: Errors) -> None:
-        self._log = log
-        self._takes: dict[type, tuple[Take, ...]] = {}
-
-    def add(self, sink: Sink) -> None:
-        for kind, takes in sink.takes.items():
-            self._takes[kind] = (*self._takes.get(kind, ()), *takes)
-
-    def __call__(self, fact: Fact) -> None:
-        for take in self._takes.get(type(fact), ()):
-            try:
-                take(fact)
-            except Exception as error:  # noqa: BLE001 - as above
-                self._log.error("sink_failed", fact=type(fact).__name__, error=type(error).__name__)
 
 
 def together(*many: Mapping[type, Take]) -> Takes:
