@@ -27,6 +27,7 @@ from sidecar.edge.notify import Notify
 from sidecar.edge.outlets.log import Logging
 from sidecar.edge.settings import Settings, is_loopback
 from sidecar.edge.takeover import Successors, ask
+from sidecar.sources import running
 
 
 class Leave(NamedTuple):
@@ -97,7 +98,8 @@ async def serve(
         if leave.takeover:
             await stack.enter_async_context(Successors(leave.takeover, sidecar.descriptors, stop.relieve))
         say({"event": "ready", "listen": str(sidecar.serving.listen), "admin": str(sidecar.serving.admin)})
-        logging_.log.info("ready", listen=str(sidecar.serving.listen), admin=str(sidecar.serving.admin))
+        serving = sidecar.serving
+        logging_.log.info("ready", listen=str(serving.listen), admin=str(serving.admin), code=running())
         notify.ready(f"serving on {sidecar.serving.listen}, admin on {sidecar.serving.admin}")
         await stop.first.wait()
         if not stop.relieved:

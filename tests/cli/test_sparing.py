@@ -81,7 +81,7 @@ def what_served(**variables):
 def test_serving_imports_nothing_that_only_others_need(served):
     assert not {module for module in served["modules"] if module.startswith(FOREIGN)}
     rooms = {".".join(module.split(".")[:2]) for module in served["modules"] if module.startswith("sidecar.")}
-    assert rooms == {"sidecar.cli", "sidecar.core", "sidecar.edge", "sidecar.policy", "sidecar.wire"}
+    assert rooms == {"sidecar.cli", "sidecar.core", "sidecar.edge", "sidecar.policy", "sidecar.sources", "sidecar.wire"}
 
 
 def test_what_the_first_retry_takes_is_there_before_it(served):

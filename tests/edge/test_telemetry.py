@@ -44,7 +44,7 @@ CATALOGUE = {  # every family of ours, with its labels: a rename must be meant
     "breaker_transitions_total": {"target", "to", "reason"},
     "breaker_window_calls": {"target"},
     "breaker_window_ratio": {"target", "kind"},
-    "build_info": {"version", "python"},
+    "build_info": {"version", "python", "code"},
     "chat_request_duration_seconds": {"outcome"},
     "chat_requests_total": {"outcome", "code"},
     "client_connections": set(),
@@ -233,7 +233,7 @@ def test_every_child_that_is_declared_is_there_from_the_start(telemetry):
                 open_labels += 1
             else:
                 assert seen[family.name.removesuffix("_total"), label] == set(values), (family.name, label)
-    assert open_labels == 7  # of policy_info, build_info and shadow_policy_info
+    assert open_labels == 8  # of policy_info, build_info and shadow_policy_info
 
 
 def test_every_text_can_stand_as_reference(telemetry):

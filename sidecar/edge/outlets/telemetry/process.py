@@ -12,6 +12,7 @@ from prometheus_client.registry import Collector
 
 from sidecar import __version__
 from sidecar.edge.outlets.telemetry.family import Families
+from sidecar.sources import running
 
 STALL = 0.25  # seconds a tick of the loop may be late before that counts
 
@@ -23,8 +24,9 @@ class ProcessMetrics:
             "1 for the build that runs, and what it runs on",
             version="of the sidecar",
             python="of the interpreter",
+            code="compiled or sources: which form of the modules that a request passes through",
         )
-        build.labels(__version__, ".".join(map(str, sys.version_info[:3]))).set(1)
+        build.labels(__version__, ".".join(map(str, sys.version_info[:3])), running()).set(1)
         self._lag = families.gauge(
             "event_loop_lag_seconds",
             "Seconds by which a tick of the event loop was late at most, in the last half second; everybody waits that long",
