@@ -6,8 +6,11 @@ out, with a line that says why.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import tempfile
+from hashlib import sha256
 from pathlib import Path
 
 from benchmarks.parts import ROOT
@@ -57,13 +60,30 @@ def from_packages(python: str, program: str, *requirements: str) -> Path:
 
 
 def released(python: str) -> Path:
-    """The interpreter of an environment with what a release of ours installs, from the same lock; the code is the present one."""
+    """The interpreter of an environment with a release in it: the lock, and a wheel with compiled modules, of the present sources."""
     place, lock = _environment(RELEASED, python), ROOT / "requirements.lock"
     done = place / "requirements.lock"
     if not done.exists() or done.read_bytes() != lock.read_bytes():
         _pip(place, "--no-deps", "--require-hashes", "-r", str(lock))
         done.write_bytes(lock.read_bytes())
+    made_of, now = place / "sources", _digest()
+    if not made_of.exists() or made_of.read_text() != now:
+        with tempfile.TemporaryDirectory(prefix="wheel-") as wheels:
+            pip = (sys.executable, "-m", "pip", "wheel", *_QUIETLY, "--no-deps", "--no-build-isolation", "--wheel-dir")
+            _run(*pip, wheels, str(ROOT), HATCH_BUILD_HOOK_ENABLE_CUSTOM="1")
+            (wheel,) = Path(wheels).iterdir()
+            _pip(place, "--no-deps", "--no-index", "--force-reinstall", str(wheel))
+        made_of.write_text(now)
     return place / "bin" / "python"
+
+
+def _digest() -> str:
+    """Of everything that a release is made of."""
+    parts = (*(ROOT / "sidecar").rglob("*"), *(ROOT / "deploy" / "compiled").iterdir(), ROOT / "pyproject.toml")
+    digest = sha256()
+    for path in sorted(path for path in parts if path.is_file() and path.suffix not in {".pyc", ".so"}):
+        digest.update(str(path).encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
 
 
 def _environment(name: str, python: str) -> Path:
@@ -81,9 +101,10 @@ def _pip(place: Path, *wanted: str) -> None:
     _run(sys.executable, "-m", "pip", "--python", str(place / "bin" / "python"), "install", *_QUIETLY, *wanted)
 
 
-def _run(*command: str) -> None:
+def _run(*command: str, **variables: str) -> None:
+    environ = os.environ | variables
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+        done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=PATIENCE, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise UnavailableError(f"could not be installed: {error}") from error
     if done.returncode:

@@ -18,6 +18,7 @@ from benchmarks.proxies.process import NotStartedError, answered, fill, filled, 
 from benchmarks.proxies.upstream import Upstream
 
 SIDECAR = "sidecar"
+SOURCES = "sources"  # the same release, told to run its modules as sources
 NGINX = "nginx"
 REQUESTS = frozenset({"relay", "unique", "post", "chat", "latency", "start"})
 STREAMS = frozenset({"bodies", "sse", "websocket"})
@@ -78,7 +79,8 @@ def _here(port: str) -> str:
     return "127.0.0.1:{" + port + "}"
 
 
-_SIDECAR = ("{PROGRAM}", "-m", "sidecar", "serve", "--listen", _here("LISTEN"), "--admin", _here("ADMIN"))
+# -P: the release, and not the sources beside which it is started.
+_SIDECAR = ("{PROGRAM}", "-P", "-m", "sidecar", "serve", "--listen", _here("LISTEN"), "--admin", _here("ADMIN"))
 _PLACES = ("--gateway", _here("GATEWAY"), "--switch", _here("SWITCH"), "--madre", _here("MADRE"))
 _UVICORN = ("--host", "127.0.0.1", "--port", "{LISTEN}", "--no-access-log", "--log-level", "error", "--loop", "uvloop")
 _GO = {"GOMAXPROCS": "1", "HOME": "{DIRECTORY}", "XDG_CONFIG_HOME": "{DIRECTORY}", "XDG_DATA_HOME": "{DIRECTORY}"}
@@ -90,6 +92,13 @@ PEERS = (
         lambda python: str(install.released(python)),
         (*_SIDECAR, *_PLACES, "--journal", "{DIRECTORY}/journal"),
         rows=EVERYTHING,
+    ),
+    Peer(
+        SOURCES,
+        lambda python: str(install.released(python)),
+        (*_SIDECAR, *_PLACES, "--journal", "{DIRECTORY}/journal"),
+        environ={"VX11_SIDECAR_CODE": "sources"},
+        rows=REQUESTS,
     ),
     Peer(
         NGINX,

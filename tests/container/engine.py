@@ -1,7 +1,8 @@
 """Containers without Docker's engine: podman as root, with runc, on a machine that may have neither systemd nor a registry.
 
 The base image is what the machine has under the Dockerfile's name, else a Debian made by mmdebstrap: with what this machine
-needs to reach a package index (its CA bundle, its index), which thus stays out of our files, and without byte code, as the real one.
+needs to reach a package index (its CA bundle, its index), which thus stays out of our files, with Python's headers and without byte code,
+as the real one.
 """
 
 from __future__ import annotations
@@ -93,7 +94,7 @@ class Engine:
         hooks.append('find "$1/usr/lib" -name __pycache__ -prune -exec rm -rf {} +')
         try:
             subprocess.run(
-                ["mmdebstrap", "--quiet", "--variant=minbase", "--include=python3,python3-venv,ca-certificates",
+                ["mmdebstrap", "--quiet", "--variant=minbase", "--include=python3,python3-dev,python3-venv,ca-certificates",
                  *(f"--customize-hook={hook}" for hook in hooks), "bookworm", str(archive)],
                 check=True, timeout=300,
             )  # fmt: skip

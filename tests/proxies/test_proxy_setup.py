@@ -118,10 +118,13 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
     """Commands that would have been run."""
     commands: list[tuple[str, ...]] = []
 
-    def run(*command: str) -> None:
+    def run(*command: str, **variables: str) -> None:
         commands.append(command)
         if "venv" in command:
             Path(command[-1]).mkdir(exist_ok=True)
+        if "wheel" in command:
+            assert variables == {"HATCH_BUILD_HOOK_ENABLE_CUSTOM": "1"}
+            (Path(command[-2]) / "made.whl").write_text("")
 
     monkeypatch.setattr(install, "_run", run)
     return commands
@@ -153,16 +156,36 @@ def test_what_was_installed_before_is_taken_as_it_is_unless_the_interpreter_is_a
     assert ran[0][:3] == ("other", "-m", "venv")
 
 
-def test_a_release_is_installed_from_the_lock_and_anew_when_that_changes(
-    environments: Path, ran: list[tuple[str, ...]]
+def test_a_release_is_the_lock_and_a_compiled_wheel_each_made_anew_when_that_changes(
+    environments: Path, ran: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(install, "_digest", lambda: "some sources")
     for _ in range(2):
         assert install.released("python") == environments / "released" / "bin" / "python"
-    assert [command[2] for command in ran] == ["venv", "pip"]
-    assert "--require-hashes" in ran[1]
+    assert ["venv" in ran[0], "--require-hashes" in ran[1], "wheel" in ran[2], ran[3][-1].endswith("made.whl")] == [
+        True
+    ] * 4
+    assert len(ran) == 4
     (environments / "released" / "requirements.lock").write_text("another")
     install.released("python")
-    assert [command[2] for command in ran] == ["venv", "pip", "pip"]
+    assert [len(ran), "--require-hashes" in ran[4]] == [5, True]
+    monkeypatch.setattr(install, "_digest", lambda: "other sources")
+    install.released("python")
+    assert [len(ran), "wheel" in ran[5]] == [7, True]
+
+
+def test_other_sources_are_another_release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(install, "ROOT", tmp_path)
+    for name in ("sidecar/m.py", "deploy/compiled/build.py", "pyproject.toml"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("")
+    seen = {install._digest()}
+    (tmp_path / "sidecar" / "m.so").write_text("made of it")
+    assert install._digest() in seen
+    for name in ("sidecar/m.py", "deploy/compiled/build.py", "pyproject.toml"):
+        (tmp_path / name).write_text("x = 1")
+        seen.add(install._digest())
+    assert len(seen) == 4
 
 
 def test_the_interpreter_is_the_systems_if_it_is_new_enough(monkeypatch: pytest.MonkeyPatch) -> None:
