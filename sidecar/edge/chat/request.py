@@ -13,24 +13,15 @@ from os import urandom
 from typing import Any, NamedTuple
 
 import orjson
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
+
+from sidecar.edge.chat.model import Chat
 
 _CORRELATION = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _JSON_TYPE = re.compile(r"application/(?:[^\s;/]*\+)?json\s*(?:;|$)", re.IGNORECASE)
 _BOM = b"\xef\xbb\xbf"
 _AT_ONCE = 128  # ids made of the bytes of one system call
 _DEEPEST = 200  # levels; orjson writes 254, and what is built around a value takes some
-
-
-class Chat(BaseModel):
-    """A chat request. Unknown members are ignored, as VX11 does; ``correlation_id`` of another type is no error, as the gateway has it."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True, strict=True)
-
-    message: str
-    session_id: str | None = None
-    metadata: dict[str, Any] | None = None
-    correlation_id: Any = None
 
 
 class Invalid(NamedTuple):
