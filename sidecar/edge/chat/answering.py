@@ -55,7 +55,8 @@ class Answering:
         """Needs a running loop."""
         self._kitchen = kitchen
         self._loop = asyncio.get_running_loop()
-        self._running: set[asyncio.Task[None]] = set()
+        self._running: dict[int, asyncio.Task[None]] = {}
+        self._begun: Iterator[int] = itertools.count(1)
         self._numbers: Iterator[int] = itertools.count(1)
         self._judging = Judging(kitchen)
         self._key = token_bytes(16)  # not the seed, which stands in the journal beside what was made with it
@@ -69,20 +70,27 @@ class Answering:
         return self._judging.keys()
 
     def begin(self, asked: Incoming, done: Done) -> asyncio.Task[None]:
-        """Answer one chat; ``done`` gets the answer, unless the task is cancelled first, as it is to be when the client leaves."""
-        task = self._loop.create_task(self._answer(asked, done))
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
+        """Answer one chat; ``done`` gets the answer, unless the task is cancelled first, as it is to be when the client leaves.
+
+        Not before it has had its first turn: it takes itself from those that run, which costs less than to be told of its end.
+        """
+        number = next(self._begun)
+        task = self._running[number] = self._loop.create_task(self._answer(number, asked, done))
         return task
 
     async def close(self) -> None:
         """Cancel whatever is left, and wait until it has ended."""
-        for task in self._running:
+        running = [*self._running.values()]
+        for task in running:
             task.cancel()
-        await asyncio.gather(*self._running, return_exceptions=True)
+        await asyncio.gather(*running, return_exceptions=True)
+        self._running.clear()
 
-    async def _answer(self, asked: Incoming, done: Done) -> None:
-        done(await self.answer(asked))
+    async def _answer(self, number: int, asked: Incoming, done: Done) -> None:
+        try:
+            done(await self.answer(asked))
+        finally:
+            self._running.pop(number, None)
 
     async def answer(self, asked: Incoming) -> Reply:
         """The whole answer to one chat. Raises only when cancelled: what goes wrong in here is a 500 in VX11's shape."""
@@ -125,7 +133,10 @@ class Answering:
         context = kitchen.tracing.begin(call.number, came)
         served = _Served(call, context, incoming, began)
         drive = Drive(
-            kitchen.engine.begin(kitchen.now(), call), self._asker(scene, snapshot, asked, served), kitchen.now
+            kitchen.engine.begin(kitchen.now(), call),
+            self._asker(scene, snapshot, asked, served),
+            kitchen.now,
+            loop=self._loop,
         )
         try:
             finish = await drive.run()

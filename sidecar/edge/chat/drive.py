@@ -34,9 +34,18 @@ def fetch() -> None:
 class Drive:
     """One call on its way. ``answers`` holds what targets said, by attempt; ``waited`` the seconds that were not ours."""
 
-    __slots__ = ("_ask", "_flights", "_now", "_plan", "_sleep", "answers", "attempts", "waited")
+    __slots__ = ("_ask", "_flights", "_loop", "_now", "_plan", "_sleep", "answers", "attempts", "waited")
 
-    def __init__(self, plan: Plan, ask: Ask, now: Clock, sleep: Sleep = asyncio.sleep) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        ask: Ask,
+        now: Clock,
+        sleep: Sleep = asyncio.sleep,
+        loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        """``loop`` is the one that runs, from somebody who knows it: to ask for it costs a system call."""
+        self._loop = loop
         self._plan = plan
         self._ask = ask
         self._now = now
@@ -109,7 +118,7 @@ class Drive:
 
     async def _race(self, step: Race) -> Step:
         """Until one of its attempts has ended or it is time to wake. Each is a task of this call, which ends them all."""
-        began, loop = self._now(), asyncio.get_running_loop()
+        began, loop = self._now(), self._loop or asyncio.get_running_loop()
         woken = loop.create_future()
         for attempt in step.attempts:
             if attempt.number not in self._flights:
@@ -148,7 +157,7 @@ class Drive:
 
     async def _queue(self, step: Queue) -> Step:
         """Until it is granted or time is over: the plan sees from the ticket which it was."""
-        began, loop = self._now(), asyncio.get_running_loop()
+        began, loop = self._now(), self._loop or asyncio.get_running_loop()
         woken = loop.create_future()
         step.ticket.wake = partial(_wake, woken)
         late = loop.call_later(step.timeout, _wake, woken)

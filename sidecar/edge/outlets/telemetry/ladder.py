@@ -181,4 +181,4 @@ class LadderMetrics:
 def _result(fact: facts.AttemptEnded) -> str:
     if fact.outcome is None:
         return LOST if fact.rule == LOST_RACE else CLIENT_GONE
-    return fact.outcome.error.value if fact.outcome.error is not None else fact.verdict.value
+    return str(fact.outcome.error or fact.verdict)
