@@ -92,7 +92,13 @@ async def _passes(child: Child, session: str) -> int:
     return sum(chat.status == 200 for chat in chats)
 
 
+async def _logged(child: Child) -> bool:
+    """Lines leave a moment after what they tell of."""
+    return len(child.lines("shared_store_up")) == len(child.lines("shared_store_away")) + 1
+
+
 async def _told(child: Child, traffic: Traffic, gone: float, came: float) -> Figures:
+    await until_or_never(lambda: _logged(child), 1.0)
     scrape, said = await child.scrape(), [line["event"] for line in child.lines()]
     meanwhile = traffic.between(gone, came)
     return {
