@@ -61,9 +61,8 @@ class Drive:
             step = await self._until_pause(self._plan.start())
             if isinstance(step, Backoff):
                 step = await self._with_retries(step)
-        except (
-            BaseException
-        ):  # and not ``finally``: mypyc raises again what came through one in which something is awaited
+        except BaseException:
+            # Not in a ``finally``: mypyc raises ever after what came through one in which something is awaited.
             await self._abandon()
             raise
         assert isinstance(step, Finish)  # noqa: S101 - the only other step that pauses is a Backoff
