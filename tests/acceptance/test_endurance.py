@@ -51,7 +51,8 @@ def test_who_was_turned_away_while_nothing_held_the_machine_up():
     ("more", "said"),
     [
         ({}, []),
-        ({"descriptors": 21}, ["descriptors 21, before 20"]),
+        ({"descriptors": 22}, []),
+        ({"descriptors": 23}, ["descriptors 23, before 20"]),
         ({"tasks": 9}, ["tasks 9, before 8"]),
         ({"timers": 12}, []),
         ({"timers": 13}, ["timers 13, before 10"]),
