@@ -35,7 +35,7 @@ help:
 	@echo "make outages     outages over time, virtual and live: what clients get, when all is as before (7 minutes; BENCH='--full outage')"
 	@echo "make losses      kill tests: what is lost, what is said, how it recovers (4 minutes; BENCH='--seed 7')"
 	@echo "make bench-workers   several worker processes on one port: what they give, what they cost, whether their metrics add up"
-	@echo "make compiled    a copy in .venv/compiled as it is released, its hot modules compiled: its tests, and what it costs (10 minutes)"
+	@echo "make compiled    a copy in .venv/compiled as it is released, its hot modules compiled: its tests, and what it costs (5 minutes)"
 	@echo "make audit       whether a known vulnerability is in anything that the locks name (AUDIT='--osv-url URL -s osv' asks another service)"
 	@echo "make lock        resolve dependencies anew and write the locks with hashes"
 

@@ -22,7 +22,7 @@ settings.register_profile("long", common, max_examples=500)
 settings.load_profile("ci")
 
 # What compiled code says to an object of a class of ours that is no native one: no module of its own says it, they have none of these.
-_STAND_IN = re.compile(r"sidecar\.\S+ object expected; got (types|test_\w+|kitchen|office)\.\w+$")
+_STAND_IN = re.compile(r"sidecar\.\S+ object expected; got (types\.SimpleNamespace|(test_\w+|kitchen|office)\.\w+)$")
 
 # The rooms whose branches are counted (PURE in the Makefile), and so the only ones whose tests pay for the counting: it doubles what they take.
 COUNTED = ("core", "policy", "wire", "rules", "replay")

@@ -82,6 +82,7 @@ def _here(port: str) -> str:
 # -P: the release, and not the sources beside which it is started.
 _SIDECAR = ("{PROGRAM}", "-P", "-m", "sidecar", "serve", "--listen", _here("LISTEN"), "--admin", _here("ADMIN"))
 _PLACES = ("--gateway", _here("GATEWAY"), "--switch", _here("SWITCH"), "--madre", _here("MADRE"))
+_SERVE = (*_SIDECAR, *_PLACES, "--journal", "{DIRECTORY}/journal")
 _UVICORN = ("--host", "127.0.0.1", "--port", "{LISTEN}", "--no-access-log", "--log-level", "error", "--loop", "uvloop")
 _GO = {"GOMAXPROCS": "1", "HOME": "{DIRECTORY}", "XDG_CONFIG_HOME": "{DIRECTORY}", "XDG_DATA_HOME": "{DIRECTORY}"}
 _COMPLETION = '{"model":"chat","user":"{ID}","messages":[{"role":"user","content":"hola"}]}'
@@ -90,13 +91,13 @@ PEERS = (
     Peer(
         SIDECAR,
         lambda python: str(install.released(python)),
-        (*_SIDECAR, *_PLACES, "--journal", "{DIRECTORY}/journal"),
+        _SERVE,
         rows=EVERYTHING,
     ),
     Peer(
         SOURCES,
         lambda python: str(install.released(python)),
-        (*_SIDECAR, *_PLACES, "--journal", "{DIRECTORY}/journal"),
+        _SERVE,
         environ={"VX11_SIDECAR_CODE": "sources"},
         rows=REQUESTS,
     ),

@@ -65,11 +65,13 @@ from sidecar.edge.outlets.sink import Sink
 never = {object, abc.ABC, typing.Generic, typing.Protocol, asyncio.Protocol, asyncio.BaseProtocol, Collector, Sink}
 for name in sys.argv[1].split(","):
     module = importlib.import_module(name)
-    assert not module.__file__.endswith(".py"), f"{name} is interpreted"
+    if module.__file__.endswith(".py"):
+        sys.exit(f"{name} is interpreted")
     for made in [it for it in vars(module).values() if isinstance(it, type) and it.__module__ == name]:
         compiled = [base for base in made.__mro__ if "__internal_mypyc_setup" in vars(base)]
         others = set(made.__mro__) - set(compiled) - never
-        assert not compiled or not made.__weakrefoffset__ or not others, f"{name}.{made.__name__}: derives from {others}"
+        if compiled and made.__weakrefoffset__ and others:
+            sys.exit(f"{name}.{made.__name__}: derives from {others}")
 """
 
 AWAITS = (ast.Await, ast.AsyncWith, ast.AsyncFor, ast.Yield, ast.YieldFrom)

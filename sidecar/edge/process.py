@@ -97,10 +97,10 @@ async def serve(
             await predecessor.relieve()
         if leave.takeover:
             await stack.enter_async_context(Successors(leave.takeover, sidecar.descriptors, stop.relieve))
-        say({"event": "ready", "listen": str(sidecar.serving.listen), "admin": str(sidecar.serving.admin)})
-        serving = sidecar.serving
-        logging_.log.info("ready", listen=str(serving.listen), admin=str(serving.admin), code=running())
-        notify.ready(f"serving on {sidecar.serving.listen}, admin on {sidecar.serving.admin}")
+        listen, admin = str(sidecar.serving.listen), str(sidecar.serving.admin)
+        say({"event": "ready", "listen": listen, "admin": admin})
+        logging_.log.info("ready", listen=listen, admin=admin, code=running())
+        notify.ready(f"serving on {listen}, admin on {admin}")
         await stop.first.wait()
         if not stop.relieved:
             notify.stopping("draining")

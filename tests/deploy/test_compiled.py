@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib.util
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -13,12 +14,17 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture
-def build(monkeypatch):
-    """``deploy/compiled/build.py``, which is no module of a package."""
-    spec = importlib.util.spec_from_file_location("build", ROOT / "deploy" / "compiled" / "build.py")
+def loaded(name):
+    """A file of ``deploy/compiled``, which is no package."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "deploy" / "compiled" / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def build(monkeypatch):
+    module = loaded("build")
     monkeypatch.setattr(module.shutil, "which", lambda _: "/usr/bin/cc")
     return module
 
@@ -111,26 +117,66 @@ def test_what_the_compiler_says_last_is_told(build, tmp_path, capsys, monkeypatc
 
 
 def checked(build, tmp_path, module):
-    """What the check of what was compiled says to a module whose classes count as compiled."""
+    """What the check of what was compiled says of a module."""
     (tmp_path / "m.py").write_text(module)
-    code = build.CHECK.replace('assert not module.__file__.endswith(".py")', "assert True")
-    return build.subprocess.run(
-        [sys.executable, "-c", code, "m"], cwd=tmp_path, capture_output=True, text=True, check=False
+    command = [sys.executable, "-c", build.CHECK.replace('endswith(".py")', 'endswith(".sources")'), "m"]
+    return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(
+    ("base", "refused"), [("logging.Handler", True), ("asyncio.Protocol", False), ("object", False)]
+)
+def test_a_class_to_whose_instances_somebody_may_have_weak_references_is_refused(build, tmp_path, base, refused):
+    """Counted as compiled: it has the name by which mypyc's classes are known."""
+    said = checked(
+        build, tmp_path, f"import asyncio, logging\nMine = type('Mine', ({base},), {{'__internal_mypyc_setup': None}})"
     )
+    assert said.returncode == refused
+    assert bool(re.search(r"m\.Mine: derives from .*logging\.Handler", said.stderr)) is refused
 
 
-def test_a_class_to_whose_instances_somebody_may_have_weak_references_is_refused(build, tmp_path):
-    made = "import logging\nclass Mine(logging.Handler):\n  __internal_mypyc_setup = None\n"
-    made = made.replace("__internal_mypyc_setup = None", "locals()['__internal_mypyc_setup'] = None")
-    said = checked(build, tmp_path, made)
-    assert said.returncode == 1
-    assert re.search(r"m\.Mine: derives from .*logging\.Handler", said.stderr)
-    assert checked(build, tmp_path, made.replace("logging.Handler", "__import__('asyncio').Protocol")).returncode == 0
-
-
-def test_a_module_that_was_not_compiled_is_told(build, tmp_path):
+def test_a_module_that_was_not_compiled_is_told_whatever_becomes_of_assertions(build, tmp_path):
     (tmp_path / "m.py").write_text("")
-    done = build.subprocess.run(
-        [sys.executable, "-c", build.CHECK, "m"], cwd=tmp_path, capture_output=True, text=True, check=False
+    command = [sys.executable, "-O", "-c", build.CHECK, "m"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "m is interpreted\n")
+
+
+@pytest.fixture
+def hook(tmp_path):
+    """``deploy/compiled/hook.py``, as the build backend makes it, for a build in ``tmp_path``."""
+    return loaded("hook").Compiled(str(ROOT), {}, None, None, str(tmp_path), "wheel")
+
+
+def test_what_was_compiled_goes_into_the_wheel_and_nothing_of_an_earlier_build(hook, tmp_path, monkeypatch):
+    made, data = tmp_path / "compiled", {"force_include": {}}
+    made.mkdir()
+    (made / "old.so").write_text("")
+
+    def compiles(command, **_):
+        (made / "sidecar").mkdir(parents=True)
+        (made / "sidecar" / "new.so").write_text("")
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(subprocess, "run", compiles)
+    hook.initialize("standard", data)
+    assert data == {
+        "pure_python": False,
+        "infer_tag": True,
+        "force_include": {str(made / "sidecar" / "new.so"): "sidecar/new.so"},
+    }
+    hook.finalize("standard", data, "a.whl")
+    assert not made.exists()
+
+
+def test_a_wheel_that_could_not_be_compiled_is_none(hook, monkeypatch):
+    monkeypatch.setattr(
+        subprocess, "run", lambda command, **_: subprocess.CompletedProcess(command, 1, "", "no C compiler")
     )
-    assert "m is interpreted" in done.stderr
+    with pytest.raises(RuntimeError, match="no C compiler"):
+        hook.initialize("standard", {"force_include": {}})
+
+
+def test_an_install_for_development_is_not_compiled(hook, monkeypatch):
+    monkeypatch.setattr(subprocess, "run", None)
+    hook.initialize("editable", {})

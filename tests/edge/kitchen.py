@@ -21,6 +21,7 @@ from sidecar.edge.chat.contract import Answer, Question
 from sidecar.edge.chat.kitchen import Kitchen
 from sidecar.edge.chat.upstream import Asked
 from sidecar.edge.outlets.log import Log
+from sidecar.edge.outlets.sink import Sink
 from sidecar.edge.snapshot import Destination, InForce, Snapshot
 from sidecar.edge.token import Tokens
 from sidecar.policy.model import Policy, Target
@@ -84,6 +85,13 @@ class Slate:
         own = {name: value for name, value in fields.items() if name not in {"level", "event", "time"}}
         self.lines.append((fields["level"], fields["event"], own))
         return b""
+
+
+class Taking(Sink):
+    """A sink that tells ``told`` of these kinds of facts."""
+
+    def __init__(self, told: Callable[[Any], Any], *kinds: type) -> None:
+        self.takes = dict.fromkeys(kinds, (told,))
 
 
 class Place:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
+from kitchen import Taking
+
 from sidecar.core.fact import MessageRefused, RequestShed
-from sidecar.edge.outlets.sink import Sink, together
+from sidecar.edge.outlets.sink import together
 
 REFUSED, SHED = MessageRefused(1.0, 400, "host"), RequestShed(2.0, "chats")
-
-
-class Taking(Sink):
-    def __init__(self, told, *kinds):
-        self.takes = dict.fromkeys(kinds, (told,))
 
 
 def test_a_sink_asked_by_itself_takes_what_is_for_it():

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from kitchen import Slate
+from kitchen import Slate, Taking
 
 from sidecar.core.fact import CallEnded, MessageRefused, RequestShed
-from sidecar.edge.outlets.sink import Sink
 from sidecar.edge.outlets.telling import Facts
 
 REFUSED, SHED = MessageRefused(1.0, 400, "host"), RequestShed(2.0, "chats")
-
-
-class Taking(Sink):
-    def __init__(self, told, *kinds):
-        self.takes = dict.fromkeys(kinds, (told,))
 
 
 def test_a_fact_is_told_to_those_who_take_its_kind_in_the_order_they_were_added():
