@@ -18,12 +18,14 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).parent))
+import values
+
 ROOT = Path(__file__).resolve().parents[2]
-ROOMS = ("core", "wire", "edge/chat", "edge/data", "edge/outlets", "edge/outlets/telemetry")
+ROOMS = ("core", "core/fact", "wire", "edge/chat", "edge/data", "edge/outlets", "edge/outlets/telemetry")
 BESIDE = ("edge/admin/calls.py", "edge/admin/status.py", "edge/admin/trend.py", "edge/snapshot.py", "edge/token.py")
 AS_THEY_ARE = {
     "core/value.py": "msgspec makes its classes",
-    "core/vocabulary.py": "as core/value.py",
     "edge/chat/model.py": "a model of pydantic's, whose class mypyc cannot make",
     "edge/outlets/libraries.py": "logging has weak references to its handlers (see CHECK)",
     "core/actual.py": "no request passes here",
@@ -127,6 +129,8 @@ def build(directory: Path) -> list[str]:
         shutil.copytree(ROOT / "sidecar", work / "sidecar", ignore=shutil.ignore_patterns("__pycache__", "*.so"))
         (work / "setup.py").write_text(SETUP)
         (work / "mypy.ini").write_text(MYPY)
+        for path in modules():
+            _rewrite(work / path)
         _run(work, "setup.py", "build_ext", "--inplace", ",".join(modules()))
         _run(work, "-c", CHECK, ",".join(_name(path) for path in modules()))
         libraries = [*work.glob("*.so"), *(work / "sidecar").rglob("*.so")]
@@ -164,6 +168,13 @@ def _does(node: ast.AST) -> bool:
 
 def _name(path: str) -> str:
     return path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+
+
+def _rewrite(path: Path) -> None:
+    try:
+        path.write_text(values.rewritten(path.read_text()))
+    except values.NotAValueError as error:
+        raise NotCompiledError(f"{path.name}: {error}") from error
 
 
 def _run(work: Path, *command: str) -> None:

@@ -57,6 +57,8 @@ UNTIL_RELEASED = 60.0  # seconds: what a held breaker says about when to ask aga
 
 
 class Permit(Value):
+    """Leave to ask, until ``expires``; worth nothing once the breaker has moved on from its ``epoch``."""
+
     number: int
     epoch: int
     at: float

@@ -39,6 +39,10 @@ class Response(Struct, frozen=True, gc=False):
     reusable: bool
     stream: bool
 
+    def like(self, head: bytes, length: int) -> Response:
+        """What is said of another head that differs from this one in nothing else."""
+        return Response(self.status, head, self.framing, length, self.dated, self.reusable, self.stream)
+
 
 def begins(data: bytes) -> bool:
     """Whether a head may begin like this."""

@@ -17,8 +17,6 @@ import re
 from abc import ABC, abstractmethod
 from typing import Generic, NamedTuple, TypeVar
 
-from msgspec.structs import replace
-
 from sidecar.wire import request, response
 from sidecar.wire.body import BY_LENGTH
 from sidecar.wire.fields import TCHAR, VALUE
@@ -114,15 +112,20 @@ class RequestShapes(Shapes[Request]):
         judged = shape.judged
         before = shape.text % tuple(new)
         if shape.length_at < 0 and not shape.aimed:  # as nearly always
-            return replace(judged, raw=raw, before=before)
+            return judged.like(raw, judged.target, judged.length, before)
         start = len(judged.method) + 1
         target = before[start : before.index(b" ", start)]
-        return replace(judged, raw=raw, target=target, length=shape.length(new), before=before)
+        return judged.like(raw, target, shape.length(new), before)
 
     def _shape(self, judged: Request, new: list[bytes]) -> Shape[Request] | None:
         if any(COUNTED_BY.match(line) for line in new):
             return None
-        shape = _with_places(replace(judged), judged.before, new, self._rules.special)
+        shape = _with_places(
+            judged.like(judged.raw, judged.target, judged.length, judged.before),
+            judged.before,
+            new,
+            self._rules.special,
+        )
         if shape is None or (shape.aimed and "query" in self._rules.sources):
             return None
         usage(shape.judged)
@@ -139,7 +142,7 @@ class ResponseShapes(Shapes[Response]):
 
     def _filled(self, shape: Shape[Response], raw: bytes, new: list[bytes]) -> Response:
         del raw
-        return replace(shape.judged, head=shape.text % tuple(new), length=shape.length(new))
+        return shape.judged.like(shape.text % tuple(new), shape.length(new))
 
     def _shape(self, judged: Response, new: list[bytes]) -> Shape[Response] | None:
         return _with_places(judged, judged.head, new, response.WEIGHED)

@@ -6,11 +6,10 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, precondition, rule
-from msgspec.structs import astuple
 
 from sidecar.core.breaker import Breaker, Permit, Refusal, State
 from sidecar.core.fact import Thresholds
-from sidecar.core.value import replace
+from sidecar.core.value import astuple, replace
 from sidecar.core.vocabulary import Verdict
 from sidecar.policy.model import BreakerPolicy
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 
 import pytest
-from msgspec.structs import astuple
 from script import BEGIN, GOOD, LEFT, REFUSED, RESET, SILENT, WOKE, World, policy, status, targets
 
 from sidecar.core.fact import (
@@ -23,7 +22,7 @@ from sidecar.core.fact import (
     Thresholds,
     as_json,
 )
-from sidecar.core.value import asdict
+from sidecar.core.value import asdict, astuple
 from sidecar.core.vocabulary import ErrorKind, Finish, Outcome, Override, Reason
 
 SWITCH = "switch #1 within 3.25 (deadline)"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from msgspec.structs import astuple
 from script import BEGIN, GOOD, LEFT, PATIENCE, REFUSED, RESET, SILENT, WAITING, WOKE, World, policy, status, targets
 
 from sidecar.core.breaker import State
@@ -18,6 +17,7 @@ from sidecar.core.fact import (
     Retried,
     RetryDenied,
 )
+from sidecar.core.value import astuple
 from sidecar.core.vocabulary import ErrorKind, Outcome, Override, Reason, Verdict
 
 SWITCH = "switch #1 within 3.25 (deadline)"

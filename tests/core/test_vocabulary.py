@@ -7,6 +7,7 @@ from typing import get_args
 import pytest
 
 from sidecar.core import fact
+from sidecar.core.value import names
 from sidecar.core.vocabulary import ANSWERS, FAILURES, ErrorKind, Outcome, Reason, Verdict
 from sidecar.policy.model import ErrorName, FallbackCause
 
@@ -40,6 +41,6 @@ def test_an_answer_was_sent_for():
 
 def test_every_fact_says_when_and_cannot_be_changed():
     for kind in get_args(fact.Fact):
-        assert kind.__struct_fields__[0] == "at", kind
+        assert names(kind)[0] == "at", kind
         with pytest.raises(AttributeError):
-            kind(*[0] * len(kind.__struct_fields__)).at = 1
+            kind(*[0] * len(names(kind))).at = 1

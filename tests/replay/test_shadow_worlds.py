@@ -14,14 +14,13 @@ from collections import Counter
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from msgspec.structs import astuple
 
 from sidecar.core.comparison import Compared, Result, ending
 from sidecar.core.draw import draw
 from sidecar.core.engine import Engine
 from sidecar.core.fact import CallBegan, CallEnded, EventHeard, FellBack, HealthHeard, PolicyAdopted
 from sidecar.core.shadow import SAME, Shadow
-from sidecar.core.value import Value, replace
+from sidecar.core.value import Value, astuple, replace
 from sidecar.core.vocabulary import Abandoned, Override, Reason
 from sidecar.policy.model import Policy
 from sidecar.replay.simulate import Arrival, Simulation

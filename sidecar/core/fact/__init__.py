@@ -52,7 +52,7 @@ from sidecar.core.fact.edge import (
 from sidecar.core.fact.machines import BreakerMoved, Counts, HealthMoved, LimitMoved, Thresholds
 from sidecar.core.fact.outside import DormancyHeard, HealthHeard, Overridden, PolicyAdopted
 from sidecar.core.fact.shared import StoreAsked, StoreMoved, Told, Trouble
-from sidecar.core.value import Value, asdict
+from sidecar.core.value import asdict, is_value
 
 __all__ = [
     "AttemptEnded", "AttemptStarted", "BreakerMoved", "CallBegan", "CallEnded", "ChaosSwitched", "ChatObserved", "ChatRejected",
@@ -89,4 +89,4 @@ def _fields(value: Any, began: float) -> dict[str, Any]:
 
 
 def _plain(value: Any, began: float) -> Any:
-    return {"is": type(value).__name__, **_fields(value, began)} if isinstance(value, Value) else value
+    return {"is": type(value).__name__, **_fields(value, began)} if is_value(value) else value

@@ -10,6 +10,7 @@ from collections import OrderedDict, deque
 from typing import Any, get_args
 
 from sidecar.core.fact import CallBegan, ChatServed, EventHeard, Fact, as_json
+from sidecar.core.value import names
 from sidecar.edge.admin.timeline import summary
 from sidecar.edge.outlets.sink import Sink
 
@@ -18,7 +19,7 @@ MOST_FACTS = 100  # a call with every retry and every target has about thirty
 MOST_LINES = 20
 
 # What a plan was told stands in the facts that follow from it.
-_OF_CALLS = tuple(kind for kind in get_args(Fact) if "call" in kind.__struct_fields__ and kind is not EventHeard)
+_OF_CALLS = tuple(kind for kind in get_args(Fact) if "call" in names(kind) and kind is not EventHeard)
 _WELL = frozenset({"primary", "client_gone"})  # outcomes that are no fault of anybody behind us
 
 

@@ -7,10 +7,8 @@ from collections.abc import Callable, Sequence
 from math import inf
 from typing import Protocol
 
-from msgspec.structs import force_setattr
-
 from sidecar.core.fact import Emit
-from sidecar.core.value import Value
+from sidecar.core.value import Value, settle
 from sidecar.edge.chat.incoming import Incoming
 from sidecar.edge.chat.reply import Reply
 from sidecar.edge.data.exchange import Client, Way
@@ -73,8 +71,8 @@ class Terms(Value, gc=True):
     """Seconds until the first look at a request of which the gateway has everything; worked out, too."""
 
     def __post_init__(self) -> None:
-        force_setattr(self, "look_every", min(self.stall_timeout, self.stream_timeout) / LOOKS)
-        force_setattr(self, "first_look", min(self.look_every, self.response_head_timeout))
+        settle(self, "look_every", min(self.stall_timeout, self.stream_timeout) / LOOKS)
+        settle(self, "first_look", min(self.look_every, self.response_head_timeout))
 
     @property
     def rules(self) -> Rules:
