@@ -106,7 +106,8 @@ def settle(
     breaker, limiter = rung.machines.breaker, rung.machines.limiter
     limiter.leave(now, flight.ticket)
     seconds, number, binding = now - flight.began, step.number, step.binding
-    verdict, rule = judged or _judge(course, rung, outcome, seconds, binding)
+    meant = judged or _judge(course, rung, outcome, seconds, binding)
+    verdict, rule = meant.verdict, meant.rule
     heeded = breaker.heeds(now, permit)
     moved = breaker.settle(now, permit, verdict)
     counts = moved.counts if moved else breaker.counts(now)

@@ -10,8 +10,9 @@ Which rule decided is said in one of these words: ``outcome.SECTION[N]`` (a rule
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
+from sidecar.core.value import Value
 from sidecar.core.vocabulary import UNSENT, ErrorKind, Outcome, Verdict
 from sidecar.policy.model import Rule, Target
 
@@ -32,7 +33,7 @@ _BY_ERROR: Mapping[ErrorKind | None, str] = {  # made once: a rule is said with 
 }
 
 
-class Judged(NamedTuple):
+class Judged(Value):
     """A verdict, and the rule that led to it."""
 
     verdict: Verdict
@@ -68,7 +69,7 @@ class Classifier:
         """The verdict with the rule that led to it."""
         judged = (self._rules and self._by_rule(outcome)) or self._by_nature(outcome)
         if judged.verdict is Verdict.FATAL and self._may_retry(outcome):
-            return judged._replace(verdict=Verdict.RETRYABLE)
+            return Judged(Verdict.RETRYABLE, judged.rule)
         return judged
 
     def _by_rule(self, outcome: Outcome) -> Judged | None:

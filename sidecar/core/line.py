@@ -12,6 +12,10 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any, get_args
 
+from msgspec import to_builtins
+from msgspec.json import Encoder
+
+from sidecar.core import written
 from sidecar.core.fact import (
     AttemptEnded,
     CallBegan,
@@ -26,17 +30,25 @@ from sidecar.core.fact import (
     PolicyAdopted,
 )
 from sidecar.core.vocabulary import Abandoned, Answered, ErrorKind, Event, Outcome, Verdict, Woke
+from sidecar.core.written import UNSET, Line
 from sidecar.policy.model import Policy
 
 SCHEMA = 1  # of the lines; a reader refuses what it does not know
 HEADINGS = frozenset({"start", "continued"})  # the first lines of a run and of its further files
 _LARGEST = sys.float_info.max
+_encode = Encoder().encode
+
+
+def line_of(fact: Fact) -> bytes | None:
+    """The line for a fact, without its end; None for a fact that is neither an input nor a result."""
+    line = _LINES.get(type(fact))
+    return None if line is None else _encode(line(fact))
 
 
 def to_line(fact: Fact) -> dict[str, Any] | None:
-    """The line for a fact; None for a fact that is neither an input nor a result."""
+    """What ``line_of`` writes, as whoever reads it has it."""
     line = _LINES.get(type(fact))
-    return None if line is None else line(fact)
+    return None if line is None else to_builtins(line(fact))
 
 
 def run_id(seed: int) -> str:
@@ -122,76 +134,55 @@ def fault_from(line: Mapping[str, Any]) -> FaultInjected:
     return FaultInjected(at, call, target, whole(line, "number"), fault, word(line, "rule"))  # type: ignore[arg-type]
 
 
-def _heard(fact: EventHeard) -> dict[str, Any]:
+def _heard(fact: EventHeard) -> Line:
     event = fact.event
-    line = {"in": _NAMES[type(event)], "at": fact.at, "call": fact.call}
-    if type(event) is not Answered:
-        return line
-    outcome = event.outcome
-    line["error"] = outcome.error
-    line["status"] = outcome.status
-    line["body"] = dict(outcome.body)
-    line["text"] = outcome.text
-    line["retry_after"] = outcome.retry_after
-    if event.attempt is not None:
-        line["attempt"] = event.attempt
-    return line
+    if type(event) is Answered:
+        outcome = event.outcome
+        return written.Answered(
+            fact.at, fact.call, outcome.error, outcome.status, dict(outcome.body), outcome.text, outcome.retry_after,
+            UNSET if event.attempt is None else event.attempt,
+        )  # fmt: skip
+    return written.Woke(fact.at, fact.call) if type(event) is Woke else written.Abandoned(fact.at, fact.call)
 
 
-def _judged(fact: AttemptEnded) -> dict[str, Any]:
-    line: dict[str, Any] = {"in": "judged", "call": fact.call, "target": fact.target, "verdict": fact.verdict}
-    if fact.raced:  # of attempts side by side the events do not say which it was, and since when
-        line["attempt"], line["seconds"] = fact.number, fact.seconds
-    return line
+def _judged(fact: AttemptEnded) -> Line:
+    if fact.raced:
+        return written.Judged(fact.call, fact.target, fact.verdict, fact.number, fact.seconds)
+    return written.Judged(fact.call, fact.target, fact.verdict)
 
 
-def _ended(fact: CallEnded) -> dict[str, Any]:
+def _ended(fact: CallEnded) -> Line:
     finish = fact.finish
-    return {
-        "in": "ended", "call": fact.call, "provider": finish.provider, "degraded": finish.degraded, "reason": finish.reason,
-        "first_reason": fact.first_reason, "attempts": fact.attempts,
-    }  # fmt: skip
+    return written.Ended(fact.call, finish.provider, finish.degraded, finish.reason, fact.first_reason, fact.attempts)
 
 
-def _began(fact: CallBegan) -> dict[str, Any]:
-    line: dict[str, Any] = {
-        "in": "call", "at": fact.at, "call": fact.call, "patience": fact.patience, "correlation_id": fact.correlation_id,
-        "revision": fact.revision,
-    }  # fmt: skip
-    if fact.session:
-        line["session"] = fact.session
-    return line
+def _began(fact: CallBegan) -> Line:
+    session = fact.session or UNSET
+    return written.Call(fact.at, fact.call, fact.patience, fact.correlation_id, fact.revision, session)
 
 
-def _dormancy(fact: DormancyHeard) -> dict[str, Any]:
-    return {"in": "dormancy", "at": fact.at, "active": None if fact.active is None else sorted(fact.active)}
+def _dormancy(fact: DormancyHeard) -> Line:
+    return written.Dormancy(fact.at, None if fact.active is None else sorted(fact.active))
 
 
-def _health(fact: HealthHeard) -> dict[str, Any]:
-    error, status = fact.outcome.error, fact.outcome.status
-    return {
-        "in": "health", "at": fact.at, "target": fact.target, "error": error, "status": status, "busy": fact.busy, "seconds": fact.seconds,
-        "verdict": fact.verdict,
-    }  # fmt: skip
+def _health(fact: HealthHeard) -> Line:
+    outcome = fact.outcome
+    return written.Health(fact.at, fact.target, outcome.error, outcome.status, fact.busy, fact.seconds, fact.verdict)
 
 
-def _overridden(fact: Overridden) -> dict[str, Any]:
-    return {"in": "override", "at": fact.at, "target": fact.target, "override": fact.override}
+def _overridden(fact: Overridden) -> Line:
+    return written.Override(fact.at, fact.target, fact.override)
 
 
-def _injected(fact: FaultInjected) -> dict[str, Any]:
-    return {
-        "in": "fault", "at": fact.at, "call": fact.call, "target": fact.target, "number": fact.number, "fault": fact.fault,
-        "rule": fact.rule,
-    }  # fmt: skip
+def _injected(fact: FaultInjected) -> Line:
+    return written.Fault(fact.at, fact.call, fact.target, fact.number, fact.fault, fact.rule)
 
 
-def _adopted(fact: PolicyAdopted) -> dict[str, Any]:
-    effective = fact.policy.model_dump(mode="json")
-    return {"in": "adopt", "at": fact.at, "revision": fact.revision, "source": fact.source, "policy": effective}
+def _adopted(fact: PolicyAdopted) -> Line:
+    return written.Adopt(fact.at, fact.revision, fact.source, fact.policy.model_dump(mode="json"))
 
 
-_LINES: Mapping[type, Callable[[Any], dict[str, Any]]] = {
+_LINES: Mapping[type, Callable[[Any], Line]] = {
     EventHeard: _heard,
     AttemptEnded: _judged,
     CallEnded: _ended,
@@ -205,5 +196,4 @@ _LINES: Mapping[type, Callable[[Any], dict[str, Any]]] = {
 KINDS = tuple(_LINES)
 """The facts there are lines for."""
 
-_NAMES: Mapping[type[Event], str] = {Answered: "answered", Woke: "woke", Abandoned: "abandoned"}
-EVENTS = frozenset(_NAMES.values())
+EVENTS = frozenset({"answered", "woke", "abandoned"})

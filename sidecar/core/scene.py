@@ -108,3 +108,10 @@ class Scene(Value, gc=True):
         patience, stick = policy.deadline.client - policy.deadline.margin, policy.affinity.stick
         stays = affinity if stick else None
         return cls(policy, ladder, dormancy, off, shut, seed, policy.dormant, patience * SHORTENED, stays, stick)
+
+    def rung(self, target: str) -> Rung:
+        """Raises KeyError for who is not on the ladder."""
+        for rung in self.ladder:
+            if rung.name == target:
+                return rung
+        raise KeyError(target)

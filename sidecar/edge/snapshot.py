@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from sidecar.core.value import Value
 from sidecar.edge.token import Tokens
 from sidecar.policy.model import Policy
 
 
-class Destination(NamedTuple):
+class Destination(Value):
     """Where a target is (``http://host:port`` and the path for chats), and the token it gets, never the client's.
 
     ``dedup``: it honours an Idempotency-Key, so it gets one.
@@ -22,7 +23,7 @@ class Destination(NamedTuple):
     dedup: bool = False
 
 
-class Snapshot(NamedTuple):
+class Snapshot(Value, gc=True):
     """``destinations`` by target name; ``origin`` tells where the value at a dotted path was stated, None: it is built in."""
 
     policy: Policy

@@ -24,8 +24,10 @@ class Tokens:
         if not offered:
             return "missing"
         # Every accepted token is compared, whatever the first ones gave: the time must not tell which one was near.
-        matches = [compare_digest(offered, token) for token in self._accepted]
-        return None if any(matches) else "wrong"
+        known = False
+        for token in self._accepted:
+            known = compare_digest(offered, token) or known
+        return None if known else "wrong"
 
 
 class Open(Tokens):

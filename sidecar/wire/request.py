@@ -8,7 +8,7 @@ of the client is the one thing that differs between clients, so the outgoing hea
 from __future__ import annotations
 
 import re
-from typing import Any, NamedTuple
+from typing import Any
 
 from msgspec import Struct
 
@@ -30,7 +30,7 @@ FORWARDING = (b"x-forwarded-", b"forwarded", b"x-real-ip")
 ONLY_ONCE = frozenset({b"host", b"content-length", b"transfer-encoding", b"authorization", b"max-forwards"})
 
 
-class Usage(NamedTuple):
+class Usage(Struct, frozen=True, gc=False):
     """A route and a kind of client, in the words of ``inventory``."""
 
     template: str

@@ -9,6 +9,7 @@ from canary import TOKEN
 from prometheus_client.parser import text_string_to_metric_families
 from scripts import BODY, CHAT, Application, Client, around, ask, body, http, lived, until
 
+from sidecar.core.value import replace
 from sidecar.policy.load import parse
 
 FAST = "deadline: {client: 1s, margin: 100ms}\n"
@@ -175,7 +176,7 @@ async def test_a_path_is_remembered_as_not_ours_with_everything_it_depends_on_an
         assert (await ask(sidecar, http("/later/x", token=None))).status == 200
     assert len(sidecar._front.terms.others._known) <= 3
     sidecar._front.terms = sidecar._terms(
-        sidecar._basis.snapshot._replace(policy=parse("relay: {deny: [/later/*]}", "").policy)
+        replace(sidecar._basis.snapshot, policy=parse("relay: {deny: [/later/*]}", "").policy)
     )
     assert (await ask(sidecar, http("/later/x", token=None))).status == 403
     await sidecar.aclose()

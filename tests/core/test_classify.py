@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.core.classify import LONGEST_SCALAR, Classifier, digest
+from sidecar.core.classify import LONGEST_SCALAR, Classifier, Judged, digest
 from sidecar.core.vocabulary import ErrorKind, Outcome, Verdict
 from sidecar.policy.model import Policy, Target
 
@@ -160,7 +160,7 @@ def test_a_policys_own_rules_come_first_in_their_order(rules, outcome, verdict):
     ],
 )
 def test_the_built_in_rule_that_judged_is_said_in_a_closed_word(target, outcome, judged):
-    assert classifier(target).judge(outcome) == judged
+    assert classifier(target).judge(outcome) == Judged(*judged)
 
 
 @pytest.mark.parametrize(
@@ -182,7 +182,7 @@ def test_a_rule_of_the_policy_is_said_as_its_place_in_the_file(outcome, judged):
         "failure": [{"body": {"lane": ["a"]}}, {"body": {"lane": ["b"]}}],
         "degraded": [{"body": {"lane": ["c"]}}],
     }
-    assert classifier(outcome=rules).judge(outcome) == judged
+    assert classifier(outcome=rules).judge(outcome) == Judged(*judged)
 
 
 @given(

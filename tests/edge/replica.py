@@ -11,6 +11,7 @@ from kitchen import TOKEN, Place, Targets, policy, said, until
 
 from benchmarks.redis_server import REDIS
 from sidecar.core.fact import StoreAsked
+from sidecar.core.value import replace
 from sidecar.edge.chat.answering import Answering
 from sidecar.edge.chat.incoming import Incoming
 from sidecar.edge.chat.store import Store
@@ -33,7 +34,7 @@ class Replica:
         self.place = Place(policy(**{**STATED, **stated}), Targets(switch=[said()]))
         place = self.place
         self.store = Store(url, lambda: place.in_force.current.policy.shared, place.emit, place.kitchen.now)
-        self.answering = Answering(place.kitchen._replace(store=self.store))
+        self.answering = Answering(replace(place.kitchen, store=self.store))
 
     async def __aenter__(self):
         self._task = asyncio.create_task(self.store.keep())

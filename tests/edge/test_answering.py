@@ -12,12 +12,14 @@ from kitchen import LINK_TOKEN, TOKEN, Place, Targets, failed, policy, said, unt
 from multidict import CIMultiDict
 
 from sidecar.core.fact import CallBegan, CallEnded, ChatRejected, ChatServed, EventHeard
+from sidecar.core.value import replace
 from sidecar.core.vocabulary import Abandoned, ErrorKind
 from sidecar.edge.chat.answering import Answering, local_text
+from sidecar.edge.chat.contract import Question
 from sidecar.edge.chat.incoming import Incoming
 from sidecar.edge.chat.request import new_id
 from sidecar.edge.outlets.telemetry import Telemetry
-from sidecar.edge.snapshot import Snapshot
+from sidecar.edge.snapshot import Destination, Snapshot
 from sidecar.wire import head, request
 from sidecar.wire.target import Routes
 
@@ -114,7 +116,7 @@ async def test_the_policy_chooses_the_fields_of_an_answer(open_chat, script, out
     assert only_fact(place).outcome == outcome
 
     place = Place(policy(reply={"shape": "stub"}), Targets(**script))
-    place.kitchen = place.kitchen._replace(clock=lambda: 86_400.0)
+    place.kitchen = replace(place.kitchen, clock=lambda: 86_400.0)
     status, body, headers = await (await open_chat(place))({"session_id": "s-1"})
     assert (status, body["ok"], body["data"].keys()) == (200, True, ENVELOPE)
     assert (body["data"]["session_id"], body["data"]["timestamp"]) == ("s-1", "1970-01-02T00:00:00.000Z")
@@ -284,8 +286,8 @@ async def test_targets_get_their_own_token_and_a_question_made_anew(open_chat):
     )
     for step, target, _, destination, question in place.targets.asked:
         assert step.target == target.name
-        assert destination == (f"http://{target.name}.test:80", target.path, LINK_TOKEN, False)
-        assert question == (SECRET, "s-1", "c-1", {}, {}, "")
+        assert destination == Destination(f"http://{target.name}.test:80", target.path, LINK_TOKEN, False)
+        assert question == Question(SECRET, "s-1", "c-1", {}, {}, "")
     assert [step.target for step, *_ in place.targets.asked] == ["switch", "madre"]
 
 
@@ -529,7 +531,7 @@ async def test_a_reload_between_two_chats_is_met_whole(open_chat):
     await post()
     changed = policy(fallback={"local": "error"})
     place.engine.adopt(1.0, changed, revision="r2", source="test")
-    place.in_force.current = place.snapshot._replace(policy=changed)
+    place.in_force.current = replace(place.snapshot, policy=changed)
     assert (await post())[0] == 503
 
 

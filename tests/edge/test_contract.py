@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar.core.classify import Classifier, digest
+from sidecar.core.value import replace
 from sidecar.core.vocabulary import Outcome, Verdict
 from sidecar.edge.chat.contract import SHIELD, Answer, Question, answer, payload
 from sidecar.policy.model import Policy
@@ -68,7 +69,7 @@ def test_without_the_shield_the_switch_gets_the_message_alone():
 
 
 def test_metadata_is_an_object_even_if_it_is_empty():
-    assert payload(SWITCH, ASKED._replace(metadata={}))["metadata"] == {}
+    assert payload(SWITCH, replace(ASKED, metadata={}))["metadata"] == {}
 
 
 def test_madre_gets_message_and_session_and_no_more():
@@ -77,7 +78,7 @@ def test_madre_gets_message_and_session_and_no_more():
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))
 def test_no_text_of_a_user_ever_comes_first(text):
-    sent = orjson.loads(orjson.dumps(payload(SWITCH, ASKED._replace(message=text))))
+    sent = orjson.loads(orjson.dumps(payload(SWITCH, replace(ASKED, message=text))))
     assert [message["content"] for message in sent["messages"]] == [SHIELD, text]
 
 

@@ -14,6 +14,7 @@ from replica import LIMIT, STATED, needs_redis, replicas, under_way
 from benchmarks.redis_server import RedisServer
 from sidecar.core.fact import ChatRejected, ChatServed, RateLimited
 from sidecar.core.rate import SlidingWindows
+from sidecar.core.value import replace
 from sidecar.edge.chat.guard import MICROSECONDS, PASSES, WINDOW
 from sidecar.policy.units import Rate
 
@@ -177,7 +178,7 @@ async def test_a_reload_that_ends_keys_while_the_store_is_asked_leaves_the_chat_
         _, got = one.begin(key="k")
         await under_way(one.store)
         place = one.place
-        place.in_force.current = place.in_force.current._replace(policy=policy(**STATED))
+        place.in_force.current = replace(place.in_force.current, policy=policy(**STATED))
         one.answering.adopt()
         redis.release()
         assert (await got).status == 200

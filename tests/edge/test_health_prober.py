@@ -12,6 +12,7 @@ from kitchen import LINK_TOKEN, Peer, Place, Targets, answering, full, http, pol
 
 from sidecar.core.fact import AttemptStarted, CallEnded, HealthHeard, HealthMoved, Refused
 from sidecar.core.scene import Call
+from sidecar.core.value import replace
 from sidecar.core.vocabulary import Abandoned, ErrorKind, Outcome, Reason, Verdict
 from sidecar.edge.chat import health
 from sidecar.edge.chat.contract import Question
@@ -130,7 +131,7 @@ def test_a_reload_switches_probes_on_and_off_and_gives_them_another_pace(loop):
 
         def adopted():
             place.engine.adopt(loop.time(), rules, revision="r", source="test")
-            place.in_force.current = place.snapshot._replace(policy=rules)
+            place.in_force.current = replace(place.snapshot, policy=rules)
 
         return adopted
 
@@ -288,7 +289,7 @@ class Town:
         self.upstream = Upstream()
         self.place = Place(rules, self.upstream)
         places = {name: Destination(origin, f"/{name}/chat", LINK_TOKEN) for name, origin in origins.items()}
-        self.place.in_force.current = self.place.snapshot._replace(destinations=places)
+        self.place.in_force.current = replace(self.place.snapshot, destinations=places)
         self._number = 0
         self._tasks = [asyncio.ensure_future(health.probe(self.place.kitchen, name)) for name in health.PROBED]
 

@@ -19,7 +19,7 @@ from sidecar.edge.chat.answering import Answering
 from sidecar.edge.chat.contract import Question
 from sidecar.edge.chat.exchange import LARGEST_ANSWER
 from sidecar.edge.chat.injection import Injection
-from sidecar.edge.chat.upstream import Upstream
+from sidecar.edge.chat.upstream import Asked, Upstream
 from sidecar.edge.snapshot import Destination
 from sidecar.policy.model import Policy
 
@@ -48,8 +48,8 @@ class Street:
         self.place = place = Place(self.policy, self.upstream)
         origin = {"switch": self.switch.origin, "madre": "http://127.0.0.1:9"}
         destinations = {name: Destination(origin[name], "/", None) for name in origin}
-        place.in_force.current = place.snapshot._replace(destinations=destinations)
-        place.kitchen = place.kitchen._replace(chaos=self.chaos)
+        place.in_force.current = replace(place.snapshot, destinations=destinations)
+        place.kitchen = replace(place.kitchen, chaos=self.chaos)
         self.chats = Answering(place.kitchen)
         return self
 
@@ -146,7 +146,7 @@ async def test_the_reader_of_answers_says_the_same_of_such_a_body(word):
             step, target, Classifier(target), Destination(peer.origin, "/", None), Question("hi", "s", "c", {})
         )
         upstream.close()
-    assert asked == (SPOILED[word], None)
+    assert asked == Asked(SPOILED[word], None)
 
 
 async def test_an_attempt_that_fails_by_itself_is_not_said_to_be_broken():
@@ -173,7 +173,7 @@ async def test_nothing_is_made_where_nothing_is_in_force(monkeypatch):
     async with Street() as street:
         assert (await street.chat())["provider"] == "switch"
     async with Street({"abort": 503}) as street:
-        street.place.kitchen = street.place.kitchen._replace(chaos=Quiet())
+        street.place.kitchen = replace(street.place.kitchen, chaos=Quiet())
         assert (await Answering(street.place.kitchen).answer(
             incoming(street.place, b'{"message": "hi"}', [("X-VX11-Token", TOKEN)])
         )).status == 200  # fmt: skip
@@ -187,7 +187,7 @@ async def test_a_stop_holds_for_the_next_attempt_of_a_chat_under_way():
     live = Switchable()
     async with Street({"abort": "connect", "target": "any"}) as street:
         live.live = street.chaos.live
-        street.place.kitchen = street.place.kitchen._replace(chaos=live)
+        street.place.kitchen = replace(street.place.kitchen, chaos=live)
         emit = street.place.facts.append
 
         def stopping(fact):
@@ -195,7 +195,7 @@ async def test_a_stop_holds_for_the_next_attempt_of_a_chat_under_way():
             if isinstance(fact, FaultInjected):
                 live.live = ()
 
-        street.place.kitchen = street.place.kitchen._replace(emit=stopping)
+        street.place.kitchen = replace(street.place.kitchen, emit=stopping)
         fields = [("X-VX11-Token", TOKEN), ("Content-Type", "application/json")]
         said = await Answering(street.place.kitchen).answer(incoming(street.place, b'{"message": "hi"}', fields))
         assert json.loads(said.body)["provider"] == "switch"  # its retry met nothing

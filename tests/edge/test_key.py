@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from kitchen import TOKEN, Place, policy
 
 from sidecar.core.fact import KeySent
+from sidecar.core.value import replace
 from sidecar.edge.chat import key
 from sidecar.edge.chat.contract import Question
 from sidecar.edge.chat.incoming import Incoming
@@ -31,7 +32,7 @@ def incoming(*fields: str, token: str | None = TOKEN, peer: str = "10.0.0.1") ->
 
 
 def snapshot(tokens: Tokens, **stated) -> Snapshot:
-    return Place(policy(**stated)).snapshot._replace(tokens=tokens)
+    return replace(Place(policy(**stated)).snapshot, tokens=tokens)
 
 
 KNOWN, OPEN = snapshot(Tokens([TOKEN])), snapshot(Open())
@@ -135,7 +136,7 @@ def test_a_target_gets_a_digest_of_the_clients_key_that_is_the_same_for_the_same
     one = sent_to("switch")
     assert re.fullmatch("[0-9a-f]{64}", one)
     assert sent_to("switch") == one
-    assert sent_to("switch", QUESTION._replace(correlation_id="another", trace={"traceparent": "t"})) == one
+    assert sent_to("switch", replace(QUESTION, correlation_id="another", trace={"traceparent": "t"})) == one
     assert sent_to("switch", own=snapshot(Tokens([TOKEN]), idempotency={"mode": "on"})) == one
 
 
@@ -145,9 +146,9 @@ def test_a_target_gets_a_digest_of_the_clients_key_that_is_the_same_for_the_same
         {"fields": ("Idempotency-Key: l",)},
         {"token": "other"},
         {"target": "madre"},
-        {"question": QUESTION._replace(message="ho")},
-        {"question": QUESTION._replace(session_id="s-2")},
-        {"question": QUESTION._replace(metadata={"a": 1})},
+        {"question": replace(QUESTION, message="ho")},
+        {"question": replace(QUESTION, session_id="s-2")},
+        {"question": replace(QUESTION, metadata={"a": 1})},
         {"own": OPEN},
     ],
     ids=["key", "token", "target", "message", "session", "metadata", "owner"],

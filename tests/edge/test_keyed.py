@@ -13,6 +13,7 @@ from kitchen import TOKEN, Place, Targets, failed, policy, said, until
 
 from sidecar.core.fact import CallBegan, ChatRejected, ChatReplayed, ChatServed, KeySent, KeyUsed
 from sidecar.core.idempotency import AROUND, Held
+from sidecar.core.value import replace
 from sidecar.core.vocabulary import ErrorKind
 from sidecar.edge.chat import reply
 from sidecar.edge.chat.answering import Answering
@@ -37,7 +38,7 @@ class Counter:
     def __init__(self, place: Place) -> None:
         self.place = place
         self.answering = Answering(place.kitchen)
-        place.in_force.current = place.snapshot._replace(tokens=Tokens([TOKEN, OTHER_TOKEN]))
+        place.in_force.current = replace(place.snapshot, tokens=Tokens([TOKEN, OTHER_TOKEN]))
 
     def begin(
         self, *, key: str | None = "k", token: str = TOKEN, path: str = "/operator/api/chat", peer: str = "127.0.0.1",
@@ -56,7 +57,7 @@ class Counter:
         return answer.status, json.loads(answer.body), dict(answer.fields)
 
     def adopt(self, rules: Policy) -> None:
-        self.place.in_force.current = self.place.in_force.current._replace(policy=rules)
+        self.place.in_force.current = replace(self.place.in_force.current, policy=rules)
         self.answering.adopt()
 
     @property
@@ -220,7 +221,7 @@ async def test_nobody_gets_an_answer_or_learns_of_a_key_of_somebody_with_another
 
 async def test_without_authentication_a_key_is_that_of_an_address():
     desk = counter()
-    desk.place.in_force.current = desk.place.snapshot._replace(tokens=Open())
+    desk.place.in_force.current = replace(desk.place.snapshot, tokens=Open())
     for peer, asked in (("10.0.0.1", 1), ("10.0.0.2", 2), ("10.0.0.1", 2)):
         await desk.post(peer=peer)
         assert desk.asked == asked
@@ -395,8 +396,8 @@ async def test_a_chat_under_way_ends_well_when_its_policy_is_switched_off():
 def honouring(desk: Counter, *names: str) -> None:
     """These targets honour keys."""
     current = desk.place.in_force.current
-    places = {name: place._replace(dedup=name in names) for name, place in current.destinations.items()}
-    desk.place.in_force.current = current._replace(destinations=places)
+    places = {name: replace(place, dedup=name in names) for name, place in current.destinations.items()}
+    desk.place.in_force.current = replace(current, destinations=places)
 
 
 @pytest.mark.parametrize("mode", ["on", "off"])

@@ -16,6 +16,7 @@ from loopback import CHAT, Gateway, judge, one_answer, post, serving, stage
 
 from sidecar.core.fact import ChatRejected, ChatServed, Gave, RateLimited
 from sidecar.core.rate import SlidingWindows
+from sidecar.core.value import replace
 from sidecar.edge.chat.answering import Answering
 from sidecar.edge.chat.observation import Guard, gave
 from sidecar.edge.data.witness import Memory
@@ -79,7 +80,7 @@ async def exchange(port, message: bytes) -> None:
 @pytest.mark.parametrize("seed", range(3))
 async def test_we_would_have_said_what_we_do_say(seed):
     place = Place(policy(**SAID))
-    place.in_force.current = place.snapshot._replace(tokens=Tokens(["right"]))
+    place.in_force.current = replace(place.snapshot, tokens=Tokens(["right"]))
     answering = Answering(place.kitchen)
     gateway = Gateway()
     rng = Random(seed)

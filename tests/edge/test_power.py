@@ -9,6 +9,7 @@ import virtual_loop
 from kitchen import LINK_TOKEN, Peer, Place, Targets, answering, http, policy
 
 from sidecar.core.fact import BreakerMoved, DormancyHeard
+from sidecar.core.value import replace
 from sidecar.core.vocabulary import Verdict
 from sidecar.edge.chat import power
 from sidecar.edge.chat.upstream import Upstream
@@ -90,8 +91,8 @@ def test_madre_is_asked_with_her_own_token_at_her_own_address(loop):
     place = Place(targets=Targets(), now=loop.time)
     listening(loop, place, [AWAKE])
     assert place.targets.polls == [("http://madre.test:80/madre/power/state", {"X-VX11-Token": LINK_TOKEN})]
-    place.in_force.current = place.snapshot._replace(
-        destinations={"madre": Destination("http://m:1", "/madre/chat", None)}
+    place.in_force.current = replace(
+        place.snapshot, destinations={"madre": Destination("http://m:1", "/madre/chat", None)}
     )
     listening(loop, place, [AWAKE])
     assert place.targets.polls[1:] == [("http://m:1/madre/power/state", {})]
@@ -111,7 +112,7 @@ def test_a_reload_changes_pace_and_mode_at_the_next_poll(loop):
     place = Place(targets=Targets(), now=loop.time)
 
     def faster():
-        place.in_force.current = place.snapshot._replace(policy=policy(dormant={"poll": "1s"}))
+        place.in_force.current = replace(place.snapshot, policy=policy(dormant={"poll": "1s"}))
 
     assert [at for at, _ in listening(loop, place, [AWAKE, faster, ASLEEP, AWAKE, ASLEEP])] == [0, 5, 10, 11]
 

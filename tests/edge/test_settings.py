@@ -9,6 +9,7 @@ import pytest
 
 from sidecar.edge.environment import read_environment
 from sidecar.edge.settings import Address, UnusableSettingsError, is_loopback, refuse_loop, renew, resolve
+from sidecar.edge.snapshot import Destination
 from sidecar.edge.token import Open
 from sidecar.policy.load import load, parse
 
@@ -36,8 +37,8 @@ def test_without_a_word_everything_is_on_loopback():
         "127.0.0.1:8010",
     )
     assert here.snapshot.destinations == {
-        "switch": ("http://127.0.0.1:8002", "/switch/chat", "link", False),
-        "madre": ("http://127.0.0.1:8001", "/madre/chat", "link", False),
+        "switch": Destination("http://127.0.0.1:8002", "/switch/chat", "link", False),
+        "madre": Destination("http://127.0.0.1:8001", "/madre/chat", "link", False),
     }
     assert here.journal is None
     assert not here.exposed

@@ -12,6 +12,7 @@ from sidecar import __version__
 from sidecar.core.engine import Engine
 from sidecar.core.fact import BreakerMoved, CallEnded, ChatObserved, DormancyHeard, StoreMoved
 from sidecar.core.idempotency import Held
+from sidecar.core.value import replace
 from sidecar.core.vocabulary import Finish, Reason
 from sidecar.edge import settings as places
 from sidecar.edge.admin.advice import ADVICE
@@ -97,7 +98,7 @@ def test_a_journal_that_only_a_start_can_move_is_said(status):
     here = settled()
     seen = watched(here)
     changed = parse("journal: {dir: /elsewhere}\n", "built-in").policy
-    seen.in_force.current = here.snapshot._replace(policy=changed)
+    seen.in_force.current = replace(here.snapshot, policy=changed)
     assert status.readiness(seen, here.admin).notes == (
         "what the policy says of the journal has changed: that takes effect at the next start",
     )
@@ -255,7 +256,7 @@ def test_what_is_in_force_is_swapped_whole():
 def test_under_mode_shadow_it_is_noted_who_answers_and_what_was_seen_is_in_the_state(status, clock):
     here = settled()
     seen = watched(here, SimpleNamespace(view=lambda _: {}))
-    seen.in_force.current = here.snapshot._replace(policy=parse("mode: shadow\n", "built-in").policy)
+    seen.in_force.current = replace(here.snapshot, policy=parse("mode: shadow\n", "built-in").policy)
     note = "mode shadow: the gateway answers chat, the sidecar only looks on"
     assert status.readiness(seen, here.admin).notes == (note,)
     status(ChatObserved(99.0, "chat", "pass", "degraded", 200, 0.5, late=False))

@@ -11,10 +11,11 @@ import pytest
 from kitchen import Peer, answering, full, http, reset, until
 
 from sidecar.core.classify import Classifier
+from sidecar.core.value import replace
 from sidecar.core.vocabulary import Attempt, Binding, ErrorKind, Outcome
 from sidecar.edge.chat import upstream as module
 from sidecar.edge.chat.contract import Answer, Question
-from sidecar.edge.chat.upstream import Upstream
+from sidecar.edge.chat.upstream import Asked, Upstream
 from sidecar.edge.snapshot import Destination
 from sidecar.policy.model import Policy
 
@@ -105,7 +106,7 @@ FAULTS = {
 @pytest.mark.parametrize("key", ["", "0123456789abcdef" * 4])
 async def test_a_key_is_a_field_of_the_request_and_no_key_is_none(upstream, key):
     async with Peer(answering(http(GOOD))) as peer:
-        traced = QUESTION._replace(key=key, trace={"traceparent": "t"})
+        traced = replace(QUESTION, key=key, trace={"traceparent": "t"})
         await ask(upstream, peer.origin, question=traced)
     head = peer.requests[0].partition(b"\r\n\r\n")[0].decode().split("\r\n")
     fields = [line for line in head if line.lower().startswith(("idempotency", "traceparent"))]
@@ -117,7 +118,7 @@ async def test_a_fault_of_the_target_is_a_value_after_exactly_one_request(upstre
     behave, kind = FAULTS[name]
     async with Peer(behave) as peer:
         asked = await ask(upstream, peer.origin, within=0.1 if kind is ErrorKind.TIMEOUT else 5.0)
-    assert asked == (Outcome(error=kind), None)
+    assert asked == Asked(Outcome(error=kind), None)
     assert len(peer.requests) == 1
 
 
@@ -132,7 +133,7 @@ async def test_a_connection_reset_on_arrival_is_a_reset(upstream):
     server = await asyncio.start_server(reset_on_arrival, "127.0.0.1", 0)
     asked = await ask(upstream, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
     server.close()
-    assert asked == (Outcome(error=ErrorKind.RESET), None)
+    assert asked == Asked(Outcome(error=ErrorKind.RESET), None)
     assert accepted == 1
 
 
@@ -150,7 +151,7 @@ async def test_a_connection_reset_on_arrival_is_a_reset(upstream):
 async def test_a_status_that_is_no_success_is_told_with_or_without_json(upstream, status):
     async with Peer(answering(http(b"Internal Server Error", status, "Location: http://127.0.0.1:1/x"))) as peer:
         asked = await ask(upstream, peer.origin)
-    assert asked == (Outcome(status=int(status[:3])), None)
+    assert asked == Asked(Outcome(status=int(status[:3])), None)
     assert len(peer.requests) == 1
 
 
@@ -178,20 +179,20 @@ async def test_a_refused_connection_is_told_as_such(upstream):
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         asked = await ask(upstream, f"http://127.0.0.1:{bound.getsockname()[1]}")
-    assert asked == (Outcome(error=ErrorKind.CONNECT), None)
+    assert asked == Asked(Outcome(error=ErrorKind.CONNECT), None)
 
 
 @pytest.mark.parametrize("host", ["name.invalid", "a..b", "a" * 70], ids=["unknown", "an empty label", "a long label"])
 async def test_a_name_that_does_not_resolve_is_told_as_such(upstream, host):
     asked = await ask(upstream, f"http://{host}:80", connect=4.0)
-    assert asked == (Outcome(error=ErrorKind.DNS), None)
+    assert asked == Asked(Outcome(error=ErrorKind.DNS), None)
     assert await upstream.get(f"http://{host}:80/", {}, 4.0) is None
 
 
 async def test_a_connection_that_does_not_come_about_is_a_connect_timeout(upstream):
     with full() as port:
         asked = await ask(upstream, f"http://127.0.0.1:{port}", connect=0.05)
-    assert asked == (Outcome(error=ErrorKind.CONNECT_TIMEOUT), None)
+    assert asked == Asked(Outcome(error=ErrorKind.CONNECT_TIMEOUT), None)
 
 
 async def test_a_token_that_cannot_be_a_header_field_is_no_exception(upstream):
@@ -205,13 +206,13 @@ async def test_a_token_that_cannot_be_a_header_field_is_no_exception(upstream):
 async def test_the_answer_and_what_the_rules_look_at_come_back(upstream):
     async with Peer(answering(http(GOOD))) as peer:
         asked = await ask(upstream, peer.origin)
-    assert asked == (Outcome(None, 200, {"status": "ok"}, text=True), Answer("hola", "general-7b"))
+    assert asked == Asked(Outcome(None, 200, {"status": "ok"}, text=True), Answer("hola", "general-7b"))
 
 
 async def test_json_that_says_failure_under_a_200_comes_back_without_text(upstream):
     async with Peer(answering(http(b'{"status":"error","content":"Error: x"}'))) as peer:
         asked = await ask(upstream, peer.origin)
-    assert asked == (Outcome(None, 200, {"status": "error"}, text=False), None)
+    assert asked == Asked(Outcome(None, 200, {"status": "error"}, text=False), None)
 
 
 async def test_the_request_on_the_wire_holds_what_is_needed_and_nothing_else(upstream, monkeypatch):

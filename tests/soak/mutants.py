@@ -113,7 +113,7 @@ MUTANTS = (
     Mutant("no end", "core.plan:plan_call", "    emit(CallEnded(", "    finish.abandoned or emit(CallEnded("),
     Mutant("draws from a stream", "core.plan:_retry_delay", "draw(course.scene.seed, call, course.attempts)", '__import__("random").random()', twice=True),
     # -- journal and replay
-    Mutant("the journal rounds patience", "core.line:_began", '"patience": fact.patience', '"patience": round(fact.patience, 1)', twice=True),
+    Mutant("the journal rounds patience", "core.line:_began", "fact.call, fact.patience", "fact.call, round(fact.patience, 1)", twice=True),
     Mutant("a replay leaves reloads out", "replay.exact:ExactReplay._adopt", "self._engine.adopt(now, policy, revision=revision, source=source)", "pass", twice=True),
     # -- the simulator
     Mutant("late events are delivered", "replay.simulate:Simulation.run", "if running.turn == turn:", "if running.plan.finish is None:"),

@@ -93,7 +93,7 @@ class Front:
         try:
             by = await self._ready()
             used = heads.counted(scope, heads.asked_target(scope, self._root))
-            by.emit(RelayEnded(by.now(), "http", "GET", DENIED.status, 0.0, 0, 0, "denied", *used))
+            by.emit(RelayEnded(by.now(), "http", "GET", DENIED.status, 0.0, 0, 0, "denied", used.template, used.client))
         except Exception as error:  # noqa: BLE001 - it is refused, whether that can be told of or not
             self._failed(error)
         await Saying(send, head_only=False).close()
@@ -248,7 +248,8 @@ class _Visit:
     async def _reject(self, word: str) -> bool:
         status, fields, body = self._terms.own_answer(word, self._asked)
         now = self._by.now()
-        self._by.emit(ChatRejected(now, status, word, now - self._began, *usage(self._asked)))
+        used = usage(self._asked)
+        self._by.emit(ChatRejected(now, status, word, now - self._began, used.template, used.client))
         await self._saying.say(status, fields, body)
         return True
 
@@ -266,7 +267,8 @@ class _Visit:
 
     def _ended(self, status: int, size: int, error: str) -> None:
         now, asked = self._by.now(), self._asked
-        fact = RelayEnded(now, "http", method(asked), status, now - self._began, 0, size, error, *usage(asked))
+        seconds, used = now - self._began, usage(asked)
+        fact = RelayEnded(now, "http", method(asked), status, seconds, 0, size, error, used.template, used.client)
         self._by.emit(fact)
 
     async def _refuse(self, refused: Refused) -> bool:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from sidecar.core.value import Value
 from sidecar.edge.chat.key import Key
-from sidecar.edge.chat.model import Chat
 from sidecar.edge.chat.reply import Caller, Reply
+from sidecar.edge.chat.request import Chat
 from sidecar.edge.chat.shared_keys import SharedClaim
 
 

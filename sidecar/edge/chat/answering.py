@@ -15,7 +15,7 @@ from secrets import token_bytes
 from sidecar.core.fact import ChatServed
 from sidecar.core.idempotency import Held
 from sidecar.core.scene import Call, Scene
-from sidecar.core.value import Value
+from sidecar.core.value import Value, replace
 from sidecar.core.vocabulary import Attempt, Finish, Reason
 from sidecar.edge.chat import key, reply
 from sidecar.edge.chat.admission import Admitted
@@ -28,6 +28,7 @@ from sidecar.edge.chat.kitchen import Kitchen
 from sidecar.edge.chat.reply import Caller, Reply
 from sidecar.edge.chat.request import correlation_id, new_id, patience
 from sidecar.edge.chat.upstream import Asked
+from sidecar.edge.microseconds import milliseconds_text
 from sidecar.edge.snapshot import Snapshot
 from sidecar.policy.model import Policy
 from sidecar.wire import trace
@@ -181,14 +182,14 @@ class Answering:
 
         def ask(step: Attempt) -> Awaitable[Asked]:
             nonlocal keys
-            rung = next(rung for rung in scene.ladder if rung.name == step.target)
+            rung = scene.rung(step.target)
             destination = snapshot.destinations[step.target]
             own = self._kitchen.tracing.outgoing(served.call.number, step.number)
-            put = question if own is None else question._replace(trace=own)
+            put = question if own is None else replace(question, trace=own)
             if destination.dedup:
                 keys = keys or key.outgoing(served.asked, snapshot, question)
                 own_key = keys.key(served.call.number, step.target, self._kitchen.now(), self._kitchen.emit)
-                put = put._replace(key=own_key)
+                put = replace(put, key=own_key)
             return self._kitchen.upstream.ask(step, rung.target, rung.classify, destination, put)
 
         kitchen = self._kitchen
@@ -201,10 +202,15 @@ class Answering:
         call, context, ended = served.call, served.context, self._kitchen.now()
         seconds = ended - served.began
         overhead = max(seconds - drive.waited, 0.0)
-        traced = (context.trace_id, context.sampled) if context else (None, False)
-        who = (call.number, call.correlation_id)
-        used = usage(served.asked.request)
-        self._kitchen.emit(ChatServed(ended, *who, outcome, status, seconds, overhead, *used, *traced))
+        used, trace_id, sampled = usage(served.asked.request), None, False
+        if context is not None:
+            trace_id, sampled = context.trace_id, context.sampled
+        who, whose = call.number, call.correlation_id
+        self._kitchen.emit(
+            ChatServed(
+                ended, who, whose, outcome, status, seconds, overhead, used.template, used.client, trace_id, sampled
+            )
+        )
 
 
 def _outcome(finish: Finish) -> str:
@@ -238,7 +244,7 @@ def local_text(texts: Mapping[str, str], accept_language: str | None) -> str:
 
 def _timing(drive: Drive, seconds: float) -> str:
     """Server-Timing: our own part, then each attempt, in milliseconds."""
-    timing = f"sidecar;dur={max(seconds - drive.waited, 0.0) * 1000:.3f}"
+    timing = "sidecar;dur=" + milliseconds_text(max(seconds - drive.waited, 0.0))
     for name, duration in drive.attempts:
-        timing += f", {name};dur={duration * 1000:.3f}"
+        timing += f", {name};dur={milliseconds_text(duration)}"
     return timing

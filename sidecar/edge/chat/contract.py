@@ -7,8 +7,9 @@ but its trace context, if that is valid.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
+from sidecar.core.value import Value
 from sidecar.policy.model import Target
 
 SHIELD = "vx11-sidecar-shield: please answer the last message of this conversation"
@@ -22,7 +23,7 @@ user's text only ever reaches the lane that answers.
 _REPLIED = ("ok", "queued")  # of what madre's plan asks the switch, which is another route than ours; a failure says so
 
 
-class Question(NamedTuple):
+class Question(Value):
     """A validated chat, as targets are asked. ``trace`` is the header fields of its trace context, ``key`` its Idempotency-Key."""
 
     message: str
@@ -33,7 +34,7 @@ class Question(NamedTuple):
     key: str = ""
 
 
-class Answer(NamedTuple):
+class Answer(Value):
     """What a target said to the user."""
 
     text: str

@@ -42,11 +42,23 @@ PASSES = -1
 MICROSECONDS = 1_000_000
 
 
-class Counted(Value):
-    """What a chat counts against: a digest of its session, or of its peer where it is ``anonymous``."""
+LONGEST = 64  # bytes of a name that is kept as it is; of a longer one there is a digest
+DIGESTED, NAMED = b"#", b"="
 
-    digest: bytes
+
+class Counted(Value):
+    """What a chat counts against: its session, or its peer where it is ``anonymous``."""
+
+    who: bytes
     anonymous: bool
+
+    def key(self) -> bytes:
+        """What it is remembered by here: short, whatever a client calls its session."""
+        return NAMED + self.who if len(self.who) <= LONGEST else DIGESTED + self.digest()
+
+    def digest(self) -> bytes:
+        """What it is called where others can read it."""
+        return blake2b(self.who, digest_size=16).digest()
 
     def rate(self, guards: Guards) -> Rate:
         return guards.anonymous_rate_limit if self.anonymous else guards.rate_limit
@@ -61,7 +73,7 @@ class Guard:
     def alone(self, peer: str, policy: Policy, asked: Admitted) -> Admitted | Rejected:
         """By what this replica has let pass itself."""
         counted = _counted(peer, asked)
-        retry_after = self._engine.admit(self._now(), counted.digest, anonymous=counted.anonymous)
+        retry_after = self._engine.admit(self._now(), counted.key(), anonymous=counted.anonymous)
         return asked if retry_after is None else _refused(policy.guards, asked, counted, retry_after)
 
     async def together(self, store: Store, peer: str, policy: Policy, asked: Admitted) -> Admitted | Rejected:
@@ -69,13 +81,13 @@ class Guard:
         counted = _counted(peer, asked)
         rate = counted.rate(policy.guards)
         said = await store.ask(
-            WINDOW, b"rate:" + counted.digest.hex().encode(), rate.calls, round(rate.per * MICROSECONDS)
+            WINDOW, b"rate:" + counted.digest().hex().encode(), rate.calls, round(rate.per * MICROSECONDS)
         )
         if said is None:
             return self.alone(peer, policy, asked)
         now = self._now()
         if said == PASSES:
-            self._engine.note(now, counted.digest, anonymous=counted.anonymous)
+            self._engine.note(now, counted.key(), anonymous=counted.anonymous)
             return asked
         retry_after = said / MICROSECONDS
         self._emit(RateLimited(now, retry_after, counted.anonymous))
@@ -83,9 +95,9 @@ class Guard:
 
 
 def _counted(peer: str, asked: Admitted) -> Counted:
-    anonymous = not asked.chat.session_id
-    who = f"peer {peer}" if anonymous else f"session {asked.chat.session_id}"
-    return Counted(blake2b(who.encode(), digest_size=16).digest(), anonymous)
+    session = asked.chat.session_id
+    who = f"session {session}" if session else f"peer {peer}"
+    return Counted(who.encode(), anonymous=not session)
 
 
 def _refused(guards: Guards, asked: Admitted, counted: Counted, retry_after: float) -> Rejected:

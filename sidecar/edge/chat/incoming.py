@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import NamedTuple, cast
+from typing import cast
 
 from sidecar.core.value import Value
 from sidecar.wire import fields, trace
@@ -15,7 +15,7 @@ _PARENT, _STATE = trace.TRACEPARENT.encode(), trace.TRACESTATE.encode()
 _READ = (_CONTENT_TYPE, _ORIGIN, _LANGUAGE, _CORRELATION, _PARENT, _STATE)
 
 
-class Said(NamedTuple):
+class Said(Value):
     """The fields that chat reads; None is one that was not sent. Of one that came twice the first counts, but of the trace's all."""
 
     content_type: str | None

@@ -137,11 +137,13 @@ class Judging:
     def _reject(self, asking: Asking, reason: str, status: int) -> None:
         ended = self._kitchen.now()
         used = usage(asking.incoming.request)
-        self._kitchen.emit(ChatRejected(ended, status, reason, ended - asking.began, *used))
+        self._kitchen.emit(ChatRejected(ended, status, reason, ended - asking.began, used.template, used.client))
 
     def _replay(self, asking: Asking, met: Replayed) -> None:
         ended, who, used = self._kitchen.now(), met.caller.correlation_id, usage(asking.incoming.request)
-        self._kitchen.emit(ChatReplayed(ended, who, met.first, met.answer.status, ended - asking.began, *used))
+        self._kitchen.emit(
+            ChatReplayed(ended, who, met.first, met.answer.status, ended - asking.began, used.template, used.client)
+        )
 
 
 def ending(error: BaseException) -> tuple[str, int]:

@@ -15,8 +15,7 @@ import orjson
 from sidecar.core.fact import Emit, KeySent
 from sidecar.edge.chat.contract import Question
 from sidecar.edge.chat.incoming import Incoming
-from sidecar.edge.chat.model import Chat
-from sidecar.edge.chat.request import new_id
+from sidecar.edge.chat.request import Chat, new_id
 from sidecar.edge.snapshot import Snapshot
 from sidecar.edge.token import Open
 

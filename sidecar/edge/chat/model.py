@@ -1,4 +1,4 @@
-"""The shape of a chat request, by itself: mypyc cannot make a class of pydantic's, and can compile whoever reads one."""
+"""The shape of a chat request as pydantic knows it, by itself: mypyc cannot make a class of pydantic's."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 
-class Chat(BaseModel):
-    """A chat request. Unknown members are ignored, as VX11 does; ``correlation_id`` of another type is no error, as the gateway has it."""
+class Model(BaseModel):
+    """Says what is wrong in FastAPI's words. Unknown members are ignored, as VX11 does, and ``correlation_id`` may be of any type."""
 
     model_config = ConfigDict(extra="ignore", frozen=True, strict=True)
 

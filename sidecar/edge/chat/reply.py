@@ -15,6 +15,7 @@ import orjson
 
 from sidecar.core.value import Value
 from sidecar.core.vocabulary import Reason
+from sidecar.edge.microseconds import in_milliseconds
 from sidecar.policy.model import Cors, Policy
 
 NAME = "vx11-sidecar"
@@ -73,7 +74,7 @@ def chat_answer(
     body = {
         "response": answered.text,
         "model_used": answered.model,
-        "latency_ms": round(seconds * 1000, 3),
+        "latency_ms": in_milliseconds(seconds),
         "correlation_id": caller.correlation_id,
         "session_id": session_id,
         "provider": answered.provider,

@@ -10,12 +10,13 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from os import urandom
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
 from pydantic import ValidationError
 
-from sidecar.edge.chat.model import Chat
+from sidecar.core.value import Value
+from sidecar.edge.chat.model import Model
 
 _CORRELATION = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _JSON_TYPE = re.compile(r"application/(?:[^\s;/]*\+)?json\s*(?:;|$)", re.IGNORECASE)
@@ -24,7 +25,16 @@ _AT_ONCE = 128  # ids made of the bytes of one system call
 _DEEPEST = 200  # levels; orjson writes 254, and what is built around a value takes some
 
 
-class Invalid(NamedTuple):
+class Chat(Value, gc=True):
+    """A chat request. ``correlation_id`` is whatever stands there: another type is no error, as the gateway has it."""
+
+    message: str
+    session_id: str | None = None
+    metadata: dict[str, Any] | None = None
+    correlation_id: Any = None
+
+
+class Invalid(Value, gc=True):
     """Why a body is no chat request: ``status`` 400 or 422 and FastAPI's ``detail``."""
 
     status: int
@@ -35,7 +45,7 @@ def read_chat(body: bytes, content_type: str | None) -> Chat | Invalid:
     """The request in ``body``, or what FastAPI would say about it."""
     if not body:
         return Invalid(422, [_problem("missing", ["body"], "Field required", None)])
-    if content_type and not _JSON_TYPE.match(content_type):
+    if content_type and content_type != "application/json" and not _JSON_TYPE.match(content_type):
         return _shaped(body.decode("utf-8", "replace"))
     body = body.removeprefix(_BOM)
     try:
@@ -44,7 +54,7 @@ def read_chat(body: bytes, content_type: str | None) -> Chat | Invalid:
         return _why_no_json(body)
     if body.count(b"[") + body.count(b"{") > _DEEPEST and _too_deep(value):
         return _invalid_json(0, "Too deeply nested")
-    return _shaped(value)
+    return _plain(value) or _shaped(value)
 
 
 def is_message(body: bytes, content_type: str | None) -> bool:
@@ -103,10 +113,23 @@ def _shaped(value: Any) -> Chat | Invalid:
         message = "Input should be a valid dictionary or object to extract fields from"
         return Invalid(422, [_problem("model_attributes_type", ["body"], message, value)])
     try:
-        return Chat.model_validate(value)
+        known = Model.model_validate(value)
     except ValidationError as error:
         problems = error.errors(include_url=False, include_context=False)
         return Invalid(422, [_problem(p["type"], ["body", *p["loc"]], p["msg"], p["input"]) for p in problems])
+    return Chat(known.message, known.session_id, known.metadata, known.correlation_id)
+
+
+def _plain(value: Any) -> Chat | None:
+    """What pydantic would say of nearly every chat, without asking it; None where it has to be asked."""
+    if type(value) is not dict:
+        return None
+    message, session, metadata = value.get("message"), value.get("session_id"), value.get("metadata")
+    if type(message) is not str or not (session is None or type(session) is str):
+        return None
+    if metadata is not None and type(metadata) is not dict:
+        return None
+    return Chat(message, session, metadata, value.get("correlation_id"))
 
 
 def _why_no_json(body: bytes) -> Invalid:

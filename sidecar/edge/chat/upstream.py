@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, NamedTuple, Protocol
+from functools import lru_cache
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import orjson
 
 from sidecar.core.classify import Classifier, digest
+from sidecar.core.value import Value
 from sidecar.core.vocabulary import Attempt, ErrorKind, Outcome
 from sidecar.edge.chat.contract import Answer, Question, answer, payload
 from sidecar.edge.chat.exchange import Heard
@@ -28,7 +30,7 @@ _VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]+")
 _RETRY_AFTER = b"\r\nretry-after:"
 
 
-class Asked(NamedTuple):
+class Asked(Value):
     """What came of an attempt: for the core, and for the user."""
 
     outcome: Outcome
@@ -45,7 +47,7 @@ class Asks(Protocol):
     async def probe(self, url: str, timeout: float) -> Outcome: ...  # noqa: ASYNC109
 
 
-class _Way(NamedTuple):
+class _Way(Value):
     """Where a target is, and the part of a request's head that is always the same."""
 
     address: Address
@@ -158,6 +160,7 @@ def _json(content: bytes) -> Any:
         return None
 
 
+@lru_cache(64)  # heads that come again
 def _retry_after(head: bytes) -> float | None:
     """Seconds; the form with a date needs a wall clock, and VX11 sends neither."""
     at = head.lower().find(_RETRY_AFTER)

@@ -115,8 +115,8 @@ class Chatting(Connection):
 
     def _reject(self, asked: request.Request, word: str) -> None:
         status, message = self._own(asked, word)
-        now = self._terms.now()
-        self._terms.emit(ChatRejected(now, status, word, now - self._began, *usage(asked)))
+        now, used = self._terms.now(), usage(asked)
+        self._terms.emit(ChatRejected(now, status, word, now - self._began, used.template, used.client))
         self._last(message)
 
     def _trusts(self, terms: Terms) -> bool:

@@ -137,7 +137,9 @@ class Door(Commanding):
     def _not_relayed(self, asked: request.Request, error: str, status: int, message: bytes) -> None:
         now = self._terms.now()
         seconds, used = now - self._began, usage(asked)
-        fact = RelayEnded(now, "http", refusal.method(asked), status, seconds, 0, len(message), error, *used)
+        fact = RelayEnded(
+            now, "http", refusal.method(asked), status, seconds, 0, len(message), error, used.template, used.client
+        )
         self._terms.emit(fact)
         self._last(message)
 
@@ -148,11 +150,23 @@ class Door(Commanding):
         over = asked.framing == BY_CHUNKS or asked.length > len(self._ahead)
         if asked.route == "chat":
             status, message = self._own(asked, "overloaded", close=over or self.closing)
-            self._terms.emit(ChatRejected(now, status, "overloaded", now - self._began, *usage(asked)))
+            used = usage(asked)
+            self._terms.emit(ChatRejected(now, status, "overloaded", now - self._began, used.template, used.client))
         else:
             message = refusal.overload(asked, self._port.date, close=over or self.closing)
             seconds, used = now - self._began, usage(asked)
-            fact = RelayEnded(now, "http", refusal.method(asked), 503, seconds, 0, len(message), "overload", *used)
+            fact = RelayEnded(
+                now,
+                "http",
+                refusal.method(asked),
+                503,
+                seconds,
+                0,
+                len(message),
+                "overload",
+                used.template,
+                used.client,
+            )
             self._terms.emit(fact)
         if over:
             self._last(message)

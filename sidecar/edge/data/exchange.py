@@ -287,6 +287,9 @@ class Exchange(asyncio.Protocol):
         if head is not None:
             status = head.status
             kind = "websocket" if status == SWITCHING else "sse" if head.stream else "http"
-        template, program = usage(asked)
-        seconds, sent, received = now - self._began, self.sent, self.received
-        self._pool.emit(RelayEnded(now, kind, method(asked), status, seconds, sent, received, error, template, program))
+        used, seconds = usage(asked), now - self._began
+        self._pool.emit(
+            RelayEnded(
+                now, kind, method(asked), status, seconds, self.sent, self.received, error, used.template, used.client
+            )
+        )

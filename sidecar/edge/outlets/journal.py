@@ -23,7 +23,7 @@ import orjson
 from sidecar import __version__
 from sidecar.core.draw import draw
 from sidecar.core.fact import Fact
-from sidecar.core.line import KINDS, SCHEMA, run_id, to_line
+from sidecar.core.line import KINDS, SCHEMA, line_of, run_id
 from sidecar.edge.outlets.outbox import Outbox
 from sidecar.edge.outlets.sink import Sink
 from sidecar.policy.model import Journal as JournalPolicy
@@ -63,13 +63,15 @@ class Journal(Sink):
         return self._outbox.trouble
 
     def _note(self, fact: Fact) -> None:
-        line = to_line(fact)
-        if line is None or (self._sample < 1 and not self._chosen(line.get("call"))):
+        if self._sample < 1 and not self._chosen(getattr(fact, "call", None)):
+            return
+        line = line_of(fact)
+        if line is None:
             return
         if self._outbox.dropped > self._noted_drops:
             self._noted_drops = self._outbox.dropped
             self._put({"in": "dropped", "lines": self._noted_drops})
-        self._put(line)
+        self._outbox.put(line)
 
     def close(self) -> None:
         if self._outbox.close():

@@ -31,6 +31,7 @@ from sidecar.core.fact import (
     PolicyAdopted,
     StoreMoved,
 )
+from sidecar.edge.microseconds import in_seconds
 from sidecar.edge.outlets.libraries import Libraries
 from sidecar.edge.outlets.outbox import Outbox, Write
 from sidecar.edge.outlets.sampling import Sampling
@@ -192,7 +193,7 @@ class FactLog(Sink):
 
     def _chat_observed(self, fact: ChatObserved) -> None:
         self._log.info(
-            "chat_observed", route=fact.route, would=fact.would, gateway=fact.gateway, status=fact.status, seconds=round(fact.seconds, 6),
+            "chat_observed", route=fact.route, would=fact.would, gateway=fact.gateway, status=fact.status, seconds=in_seconds(fact.seconds),
             late=fact.late,
         )  # fmt: skip
 
@@ -219,13 +220,13 @@ class FactLog(Sink):
             provider=finish.provider if finish else None,
             reason=finish.reason.value if finish and finish.reason else None,
             attempts=ended.attempts if ended else 0,
-            seconds=round(fact.seconds, 6),
+            seconds=in_seconds(fact.seconds),
             revision=began.revision if began else None,
         )
 
     def _replayed(self, fact: ChatReplayed) -> None:
         self._log.info(
-            "chat_replayed", correlation_id=fact.correlation_id, first=fact.first, status=fact.status, seconds=round(fact.seconds, 6),
+            "chat_replayed", correlation_id=fact.correlation_id, first=fact.first, status=fact.status, seconds=in_seconds(fact.seconds),
         )  # fmt: skip
 
 
