@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sidecar.core.value import replace
+from sidecar.edge.chat.eager import EagerTask
 from sidecar.edge.chat.incoming import Incoming
 from sidecar.edge.chat.reply import Reply
 from sidecar.edge.data.door import Terms
@@ -53,8 +54,10 @@ class Chats:
     def __init__(self, answer: Callable[[Incoming], Awaitable[Reply]]) -> None:
         self._answer = answer
 
-    def begin(self, asked: Incoming, done: Callable[[Reply], None]) -> asyncio.Task[None]:
-        return asyncio.get_running_loop().create_task(self._run(asked, done))
+    def begin(self, asked: Incoming, done: Callable[[Reply], None]) -> EagerTask:
+        task = EagerTask(asyncio.get_running_loop(), self._run(asked, done))
+        task.start()
+        return task
 
     async def _run(self, asked: Incoming, done: Callable[[Reply], None]) -> None:
         done(await self._answer(asked))

@@ -211,6 +211,6 @@ async def test_a_client_that_leaves_in_the_moment_of_the_hand_over_is_left_only_
         door = next(iter(port.data_port._doors))
         door.data_received(post())
         door.connection_lost(None)  # in one turn of the loop
-        await port.until(lambda: told)
+        await port.until(lambda: len(told) == 2)
         assert told == ["began", "ended"]
         writer.close()

@@ -144,7 +144,7 @@ async def test_a_client_that_leaves_while_the_store_is_asked_is_told_of():
         task, _ = one.begin()
         await under_way(one.store)
         task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        await task.ended()
         assert [(fact.status, fact.reason) for fact in one.place.heard(ChatRejected)] == [(499, "client_gone")]
         redis.release()
 

@@ -209,7 +209,7 @@ async def test_a_client_that_leaves_in_a_delay_leaves_nothing_behind():
         task = street.chats.begin(asked, done.set_result)
         await until(lambda: street.faults)
         task.cancel()
-        await asyncio.wait([task])
+        await task.ended()
         (ended,) = street.place.heard(CallEnded)
         assert ended.finish.abandoned
         assert street.place.engine.gauges(0.0)["switch"].in_flight == 0

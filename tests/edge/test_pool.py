@@ -353,6 +353,10 @@ async def test_that_we_get_no_socket_is_not_laid_at_the_targets_door(monkeypatch
     async def refuse(*_):
         raise OSError(code, "as the system says it")
 
-    monkeypatch.setattr(pool, "loop", type("Loop", (), {"time": pool.loop.time, "create_connection": refuse})())
+    monkeypatch.setattr(
+        pool,
+        "loop",
+        type("Loop", (), {"time": pool.loop.time, "create_task": pool.loop.create_task, "create_connection": refuse})(),
+    )
     assert await ask(pool, 1) is kind
     pool.close()

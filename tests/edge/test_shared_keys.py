@@ -204,7 +204,7 @@ async def test_a_chat_that_came_to_nothing_frees_its_key_for_all(ends):
         await until(lambda: one.place.targets.asked)
         if ends == "left":
             task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            await task.ended()
         else:
             assert (await got).status == 200
         await until(lambda: not one.store._asked)

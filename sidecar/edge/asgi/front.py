@@ -200,16 +200,16 @@ class _Visit:
         peer = heads.peer(self._scope)
         answering = self._by.chats.begin(Incoming(self._asked, body, peer, self._began), said.append)
         try:
-            await asyncio.wait((answering, self._hearing.next()), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((answering.ended(), self._hearing.next()), return_when=asyncio.FIRST_COMPLETED)
             # A further message means nothing, and whatever is said after it cannot be told from that: the answer is waited for.
             if not answering.done() and not self._hearing.left():
-                await asyncio.wait((answering,))
+                await answering.ended()
+            over = answering.done()
         finally:
-            # Not at once, so that it has begun: what never began could not be told of.
-            asyncio.get_running_loop().call_soon(answering.cancel)
+            answering.cancel()
         if said:
             await self._saying.say(said[0].status, said[0].fields.items(), said[0].body)
-        elif answering.done():  # by our own end
+        elif over:  # by our own end
             return await self._reject("overloaded")
         return True
 

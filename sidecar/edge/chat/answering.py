@@ -21,6 +21,7 @@ from sidecar.edge.chat import key, reply
 from sidecar.edge.chat.admission import Admitted
 from sidecar.edge.chat.contract import Question
 from sidecar.edge.chat.drive import Drive
+from sidecar.edge.chat.eager import EagerTask
 from sidecar.edge.chat.incoming import Incoming, Said
 from sidecar.edge.chat.injection import Injection
 from sidecar.edge.chat.judging import Asking, Judging, ending
@@ -56,7 +57,7 @@ class Answering:
         """Needs a running loop."""
         self._kitchen = kitchen
         self._loop = asyncio.get_running_loop()
-        self._running: dict[int, asyncio.Task[None]] = {}
+        self._running: dict[int, EagerTask] = {}
         self._begun: Iterator[int] = itertools.count(1)
         self._numbers: Iterator[int] = itertools.count(1)
         self._judging = Judging(kitchen)
@@ -70,13 +71,14 @@ class Answering:
         """How many keys and answers are remembered; None where the policy has that off."""
         return self._judging.keys()
 
-    def begin(self, asked: Incoming, done: Done) -> asyncio.Task[None]:
+    def begin(self, asked: Incoming, done: Done) -> EagerTask:
         """Answer one chat; ``done`` gets the answer, unless the task is cancelled first, as it is to be when the client leaves.
 
-        Not before it has had its first turn: it takes itself from those that run, which costs less than to be told of its end.
+        What needs no waiting for is answered before this returns.
         """
         number = next(self._begun)
-        task = self._running[number] = self._loop.create_task(self._answer(number, asked, done))
+        task = self._running[number] = EagerTask(self._loop, self._answer(number, asked, done))
+        task.start()
         return task
 
     async def close(self) -> None:
@@ -84,7 +86,7 @@ class Answering:
         running = [*self._running.values()]
         for task in running:
             task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
+        await asyncio.gather(*(task.ended() for task in running))
         self._running.clear()
 
     async def _answer(self, number: int, asked: Incoming, done: Done) -> None:

@@ -12,6 +12,7 @@ from typing import Protocol, cast
 
 from sidecar.core.value import Value
 from sidecar.core.vocabulary import ErrorKind
+from sidecar.edge.chat.eager import Promise
 from sidecar.wire import response
 from sidecar.wire.body import BY_LENGTH, NOTHING, Body, UntilClose, reader
 from sidecar.wire.head import Refused
@@ -37,7 +38,6 @@ class Pool(Protocol):
     """Whose connection it is."""
 
     heads: Heads
-    loop: asyncio.AbstractEventLoop
 
     def keep(self, exchange: Exchange, /) -> None:
         """It can take another request."""
@@ -55,7 +55,7 @@ class Exchange(asyncio.Protocol):
     def __init__(self, pool: Pool, address: tuple[str, int]) -> None:
         self._pool = pool
         self._transport: asyncio.Transport
-        self._result: asyncio.Future[Result] | None = None
+        self._result: Promise[Result] | None = None
         self._body: Body | None = None
         self.address = address
         self.since = 0.0
@@ -63,7 +63,7 @@ class Exchange(asyncio.Protocol):
 
     # The asker's side.
 
-    def ask(self, method: bytes, message: bytes) -> asyncio.Future[Result]:
+    def ask(self, method: bytes, message: bytes) -> Promise[Result]:
         """Send a whole request; the connection must be usable."""
         self._method = method
         self._head: response.Response | None = None
@@ -71,7 +71,7 @@ class Exchange(asyncio.Protocol):
         self._held = b""
         self._content = bytearray()
         self._interim = 0
-        self._result = result = self._pool.loop.create_future()
+        self._result = result = Promise[Result]()
         self._transport.write(message)
         return result
 
@@ -79,10 +79,10 @@ class Exchange(asyncio.Protocol):
         """No answer will come of it, and the connection is not to be used again."""
         result, self._result = self._result, None
         self._transport.abort()
-        if result is not None and not result.done():
-            result.set_result(kind)
+        if result is not None:
+            result.settle(kind)
 
-    def leave(self, asked: asyncio.Future[Result]) -> None:
+    def leave(self, asked: Promise[Result]) -> None:
         """Nobody waits for ``asked`` any more. Has its answer come, the connection may be the next one's, and is not ours to end."""
         if self._result is asked:
             self.fail(ErrorKind.TIMEOUT)
@@ -165,5 +165,5 @@ class Exchange(asyncio.Protocol):
             self._pool.keep(self)
         else:
             self._transport.close()
-        if result is not None and not result.done():
-            result.set_result(Heard(head.status, head.head, content))
+        if result is not None:
+            result.settle(Heard(head.status, head.head, content))

@@ -14,6 +14,7 @@ from contextlib import suppress
 from functools import partial
 
 from sidecar.core.vocabulary import ErrorKind
+from sidecar.edge.chat.eager import Promise
 from sidecar.edge.chat.exchange import Exchange, Result
 from sidecar.wire import head
 from sidecar.wire.heads import Heads
@@ -38,8 +39,8 @@ class Pool:
         self._kept: dict[Address, list[Exchange]] = {}
         self._sweeping: asyncio.TimerHandle | None = None
         self._closing = False
-        # By request: whose answer came hears of it a turn later, and its connection may be the next one's by then.
-        self._busy: dict[asyncio.Future[Result], Exchange] = {}
+        # By request: a task of asyncio's hears of its answer a turn later, and its connection may be the next one's by then.
+        self._busy: dict[Promise[Result], Exchange] = {}
         self._alarm: asyncio.Handle | None = None
         self._due = 0.0  # when it rings: uvloop's handle of a moment that is here already cannot say
 
@@ -54,7 +55,7 @@ class Pool:
         until = loop.time() + within
         exchange = None if fresh else self._take(address, loop.time())
         if exchange is None:
-            made = await self._connect(address, within, connect)
+            made = await self._made(address, within, connect)
             if isinstance(made, ErrorKind):
                 return made
             if not made.usable:  # it came about and ended within one turn of the loop
@@ -70,7 +71,7 @@ class Pool:
         finally:
             self._busy.pop(asked, None)
 
-    def _watch(self, asked: asyncio.Future[Result], exchange: Exchange, until: float) -> None:
+    def _watch(self, asked: Promise[Result], exchange: Exchange, until: float) -> None:
         """One timer for all that are asked, set for the first whose time is over: most have their answer long before."""
         exchange.until = until
         self._busy[asked] = exchange
@@ -88,14 +89,14 @@ class Pool:
         if not read and self.loop.time() - now > HELD_UP:
             self._alarm = self.loop.call_later(READING, partial(self._ring, now, read=True))
             return
-        waiting = [(asked, exchange) for asked, exchange in self._busy.items() if not asked.done()]
-        for asked, exchange in waiting:
-            if exchange.until <= now:
-                del self._busy[asked]
-                exchange.fail(ErrorKind.TIMEOUT)
         self._alarm = None
-        later = [exchange.until for asked, exchange in waiting if asked in self._busy]
-        if later:
+        late = [(asked, exchange) for asked, exchange in self._busy.items() if exchange.until <= now]
+        for asked, exchange in late:
+            if not asked.settled:  # by what another one did when it heard of its end
+                self._busy.pop(asked, None)
+                exchange.fail(ErrorKind.TIMEOUT)
+        later = [exchange.until for asked, exchange in self._busy.items() if not asked.settled]
+        if later and self._alarm is None:
             self._set(min(later))
 
     def keep(self, exchange: Exchange) -> None:
@@ -143,6 +144,15 @@ class Pool:
         ages = [kept[0].since for kept in self._kept.values()]
         self._sweeping = loop.call_at(min(ages) + KEEPALIVE, self._sweep) if ages else None
 
+    async def _made(self, address: Address, within: float, connect: float) -> Exchange | ErrorKind:
+        """In a task of asyncio's, for it takes a timeout. What comes about when nobody wants it any more is closed."""
+        making = self.loop.create_task(self._connect(address, within, connect))
+        try:
+            return await making
+        except asyncio.CancelledError:
+            making.add_done_callback(_unwanted)
+            raise
+
     async def _connect(self, address: Address, within: float, connect: float) -> Exchange | ErrorKind:
         loop = self.loop
         try:
@@ -155,6 +165,12 @@ class Pool:
         except OSError as error:
             return ErrorKind.NO_SOCKET if error.errno in _NO_SOCKET else ErrorKind.CONNECT
         return exchange
+
+
+def _unwanted(making: asyncio.Task[Exchange | ErrorKind]) -> None:
+    made = None if making.cancelled() else making.result()
+    if isinstance(made, Exchange):
+        made.close()
 
 
 def _close(exchanges: Iterable[Exchange]) -> None:

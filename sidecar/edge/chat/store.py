@@ -60,9 +60,13 @@ class Store:
         answer = None
         if self.up:
             told = "late"
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self._policy().timeout):
-                    answer = await self._put(script, key, arguments)
+            asked = self._put(script, key, arguments)
+            # A timer and no timeout of asyncio's: a chat is no task of asyncio's.
+            late = asyncio.get_running_loop().call_later(self._policy().timeout, _let_go, asked)
+            try:
+                answer = await asked
+            finally:
+                late.cancel()
         if answer is not None:
             told = "answered"
         self._emit(StoreAsked(self._now(), told))
@@ -180,6 +184,11 @@ def _client(url: str) -> Redis:
         raise UnusableStoreError(
             "no address of a Redis: write redis://HOST:PORT/DB, rediss:// for TLS, or unix://PATH"
         ) from None
+
+
+def _let_go(asked: asyncio.Future[Any]) -> None:
+    if not asked.done():
+        asked.set_result(None)
 
 
 def _tell(question: _Question, answer: Any) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from math import inf
 
 from sidecar.core.fact import ChatRejected
 from sidecar.edge.chat.incoming import Incoming
 from sidecar.edge.chat.reply import Reply
 from sidecar.edge.data.connection import CHAT, COLLECT, Connection, Port
-from sidecar.edge.data.service import Terms
+from sidecar.edge.data.service import Begun, Terms
 from sidecar.wire import request
 from sidecar.wire.answer import CONTINUE, answer
 from sidecar.wire.body import BY_CHUNKS, reader
@@ -23,7 +22,7 @@ class Chatting(Connection):
 
     def __init__(self, port: Port) -> None:
         super().__init__(port)
-        self._answering: asyncio.Task[None] | None = None
+        self._answering: Begun | None = None
         self._gathered = bytearray()
         self._chats = False  # counts among the chats under way
         self._trusted: tuple[Terms, bool] | None = None
@@ -72,7 +71,10 @@ class Chatting(Connection):
         if asked.forwarded_for and self._trusts(terms):
             told = asked.forwarded_for.removesuffix(b", ").rpartition(b",")[2]
             peer = told.strip(b" \t").decode("latin-1") or peer
-        self._answering = terms.chats.begin(Incoming(asked, body, peer, self._began), self._chat_answered)
+        answering = terms.chats.begin(Incoming(asked, body, peer, self._began), self._chat_answered)
+        if self.state != CHAT:  # answered, or gone, already
+            return
+        self._answering = answering
         if self._ahead:
             self._wait()
 
@@ -90,10 +92,10 @@ class Chatting(Connection):
         self._end(close=close)
 
     def _give_up(self) -> None:
-        """The client left: its chat ends. Not at once, so that it has begun: what never began could not be told of."""
+        """The client left: its chat ends."""
         answering, self._answering = self._answering, None
         if answering is not None:
-            asyncio.get_running_loop().call_soon(answering.cancel)
+            answering.cancel()
 
     def _count_chat(self) -> None:
         self._chats = True

@@ -31,11 +31,20 @@ class Relay(Protocol):
     def tick(self, now: float, date: bytes, /) -> None: ...
 
 
+class Begun(Protocol):
+    """A chat that is being answered, or has been."""
+
+    def cancel(self) -> object: ...
+    def done(self) -> bool: ...
+    def ended(self) -> asyncio.Future[None]:
+        """Done when the chat is over, whatever came of it."""
+
+
 class Chats(Protocol):
     """Who answers chats."""
 
-    def begin(self, asked: Incoming, done: Callable[[Reply], None], /) -> asyncio.Task[None]:
-        """``done`` gets the answer, unless the task is cancelled before."""
+    def begin(self, asked: Incoming, done: Callable[[Reply], None], /) -> Begun:
+        """``done`` gets the answer, maybe before this returns, unless the chat is cancelled before."""
 
 
 class Terms(Value, gc=True):
