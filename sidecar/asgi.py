@@ -229,7 +229,7 @@ class Metrics:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         head_only = scope["method"] == "HEAD"
         if scope["method"] not in ("GET", "HEAD"):
-            await Saying(send, head_only=head_only).say(405, (*JSON, ("Allow", "GET, HEAD")), detailed("method"))
+            await Saying(send, head_only=head_only).say(405, JSON | {"Allow": "GET, HEAD"}, detailed("method"))
         elif (scrape := self._scrape()) is not None:
             await scrape(scope, receive, send)
         else:

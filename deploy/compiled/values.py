@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 BASES = ("Value", "Struct")
 ROOTS = ("Native", "Single")
+EMPTY = ("{}", "[]", "set()")
 IMPORTS = {"sidecar.core.value": "Value", "msgspec": "Struct"}
 ACYCLIC = "@mypyc_attr(acyclic=True)"
 START = "from __future__ import annotations"
@@ -27,6 +28,23 @@ class _Field(NamedTuple):
     name: str
     type: str
     default: str | None
+
+    def parameter(self) -> str:
+        if self.default is None:
+            return f"{self.name}: {self.type}"
+        return f"{self.name}: {self.type} | None = None" if self._own else f"{self.name}: {self.type} = {self.default}"
+
+    def set(self) -> str:
+        return (
+            f"self.{self.name} = {self.default} if {self.name} is None else {self.name}"
+            if self._own
+            else f"self.{self.name} = {self.name}"
+        )
+
+    @property
+    def _own(self) -> bool:
+        """Whether each value gets a new one, as it does of what could be changed."""
+        return self.default in EMPTY
 
 
 def rewritten(text: str) -> str:
@@ -76,8 +94,7 @@ def _declare(lines: list[str], node: ast.ClassDef) -> None:
         lines[before] = ACYCLIC
     lines[node.lineno - 1] = f"class {node.name}({'Native' if said.get('eq', True) else 'Single'}):"
     fields = list(_fields(lines, node))
-    parameters = [f"{each.name}: {each.type}" + (f" = {each.default}" if each.default else "") for each in fields]
-    done = [f"self.{each.name} = {each.name}" for each in fields]
+    parameters, done = [each.parameter() for each in fields], [each.set() for each in fields]
     if any(isinstance(each, ast.FunctionDef) and each.name == "__post_init__" for each in node.body):
         done.append("self.__post_init__()")
     _put(lines, document, f"    def __init__(self, {', '.join(parameters)}) -> None: {'; '.join(done)}")

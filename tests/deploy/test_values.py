@@ -91,6 +91,12 @@ def test_a_value_is_made_by_place_and_by_name_with_the_same_defaults(made):
         made.Said()
 
 
+def test_what_could_be_changed_is_made_anew_for_each(made):
+    one, two = made.Said(1.0), made.Said(1.0)
+    one.words["a"] = "b"
+    assert (two.words, made.Said(1.0).words) == ({}, {})
+
+
 def test_values_are_equal_by_their_fields_where_they_were(made):
     assert made.Said(1.5) == made.Said(1.5, {}) != made.Said(1.5, {"a": "b"})
     assert hash(made.Place()) is not None

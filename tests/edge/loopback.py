@@ -29,9 +29,9 @@ PSEUDONYM = b"vx11-sidecar-0123abcd"
 CHAT = ("/operator/api/chat", "/operator/api/v1/chat")
 
 
-def own_answer(word: str, asked: Any) -> tuple[int, tuple[tuple[str, str], ...], bytes]:
+def own_answer(word: str, asked: Any) -> tuple[int, dict[str, str], bytes]:
     status = STATUSES[word]
-    return status, (("Content-Type", "application/json"),), json.dumps({"detail": word, "status_code": status}).encode()
+    return status, {"Content-Type": "application/json"}, json.dumps({"detail": word, "status_code": status}).encode()
 
 
 def judge(values: Any) -> str | None:

@@ -223,3 +223,42 @@ async def test_what_is_to_end_the_process_does():
     asyncio.get_running_loop().call_soon(promise.settle, "after it all is as before")
     await told.wait(promise)
     assert told.words[1] == "after it all is as before"
+
+
+async def test_what_is_settled_later_comes_when_whoever_runs_has_come_to_where_it_waits():
+    told, woken, words = Told(), Promise(), []
+
+    async def granting():
+        woken.settle_later("granted")
+        words.append(list(told.words))
+        await first
+
+    first = Promise()
+    started(told.wait(woken))
+    started(granting())
+    assert words == [["began"]]
+    assert told.words == ["began", "granted", "ended"]
+    first.settle(None)
+
+
+async def test_settled_later_by_nobodys_task_it_comes_a_turn_later():
+    told, woken = Told(), Promise()
+    task = started(told.wait(woken))
+    woken.settle_later("granted")
+    assert told.words == ["began"]
+    await task.ended()
+    assert told.words == ["began", "granted", "ended"]
+
+
+async def test_ten_thousand_that_wait_for_each_other_in_a_row_take_no_stack():
+    promises, ended = [Promise() for _ in range(10_001)], []
+
+    async def waits(number):
+        await promises[number]
+        ended.append(number)
+        promises[number + 1].settle_later(None)
+
+    for number in range(10_000):
+        started(waits(number))
+    promises[0].settle(None)
+    assert ended == list(range(10_000))

@@ -168,8 +168,8 @@ async def test_each_ask_ends_in_its_own_time_whichever_began_first(order):
     assert all(seconds > within - 0.005 for within, seconds in ended), (
         "no sooner than its time, but for the clock's grain"
     )
-    assert pool._alarm is None
-    assert not pool._busy
+    assert pool._alarm._handle is None
+    assert not pool._alarm._waiting
     pool.close()
 
 
@@ -178,8 +178,8 @@ async def test_an_ask_that_was_answered_leaves_a_timer_that_finds_nobody_and_is_
     async with Peer(answering(ANSWER)) as peer:
         await ask(pool, peer.port, within=0.05)
         await ask(pool, peer.port, within=5.0)
-        assert pool._alarm is not None
-        await until(lambda: pool._alarm is None)
+        assert pool._alarm._handle is not None
+        await until(lambda: pool._alarm._handle is None)
         assert (await ask(pool, peer.port)).status == 200
     pool.close()
 
@@ -191,7 +191,7 @@ async def test_who_is_cancelled_is_watched_no_longer():
         await until(lambda: peer.requests)
         asked.cancel()
         await asyncio.gather(asked, return_exceptions=True)
-        assert not pool._busy
+        assert not pool._alarm._waiting
         peer.gone.set()
     pool.close()
 
@@ -222,7 +222,7 @@ async def test_who_takes_over_a_connection_in_the_turn_in_which_it_comes_free_is
         assert (await ask(pool, peer.port)).status == 200
         assert await begun[0] is ErrorKind.TIMEOUT
         assert peer.connections == 1
-    assert not pool._busy
+    assert not pool._alarm._waiting
     pool.close()
 
 
@@ -241,7 +241,7 @@ async def test_who_leaves_in_the_turn_in_which_the_answer_comes_takes_nobody_els
         assert first.cancelled()
         assert (await begun[0]).status == 200
         assert peer.connections == 1
-    assert not pool._busy
+    assert not pool._alarm._waiting
     pool.close()
 
 
@@ -258,7 +258,7 @@ async def test_a_connection_that_ended_before_anything_was_sent_is_a_reset_at_on
     monkeypatch.setattr(pool, "_connect", too_late)
     async with Peer(hang) as peer, asyncio.timeout(2):
         assert await ask(pool, peer.port) is ErrorKind.RESET
-    assert not pool._busy
+    assert not pool._alarm._waiting
     pool.close()
 
 
@@ -315,7 +315,7 @@ def test_an_answer_that_came_while_we_were_held_up_ourselves_is_no_silence(loop_
     async def held_up():
         pool = Pool()
         asked = asyncio.ensure_future(ask(pool, listening.getsockname()[1], within=0.2))
-        await until(lambda: pool._busy)
+        await until(lambda: pool._alarm._waiting)
         ours, theirs = socket.socketpair()
         asyncio.get_running_loop().add_reader(ours, hold_up, ours)  # as what a client sends might
         theirs.send(b"x")
@@ -323,7 +323,7 @@ def test_an_answer_that_came_while_we_were_held_up_ourselves_is_no_silence(loop_
         ours.close()
         theirs.close()
         kept = sum(len(kept) for kept in pool._kept.values())
-        assert not pool._busy
+        assert not pool._alarm._waiting
         pool.close()
         return heard, kept
 

@@ -440,8 +440,8 @@ def test_reuse_and_streams():
 
 def test_answers_of_our_own():
     assert (
-        answer(200, [("A", "b")], b"x", close=True, date=b"Date: d")
+        answer(200, {"A": "b"}, b"x", close=True, date=b"Date: d")
         == b"HTTP/1.1 200 OK\r\nA: b\r\nContent-Length: 1\r\nDate: d\r\nConnection: close\r\n\r\nx"
     )
-    assert answer(204, (), b"", close=False) == b"HTTP/1.1 204 No Content\r\n\r\n"
+    assert answer(204, {}, b"", close=False) == b"HTTP/1.1 204 No Content\r\n\r\n"
     assert detail(403, "word", close=False, head_only=True).endswith(b"Content-Length: 17\r\n\r\n")

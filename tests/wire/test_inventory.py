@@ -14,6 +14,7 @@ from sidecar.lab.gateway import Gateway
 from sidecar.lab.pace import Pace
 from sidecar.wire import head, inventory, request
 from sidecar.wire.inventory import CLIENTS, ROUTES, TEMPLATES, client, template, usage
+from sidecar.wire.request import Usage
 from sidecar.wire.target import Routes
 
 RULES = head.rules(Routes(["/operator/api/chat"]), pseudonym=b"us", authority=b"gateway")
@@ -87,15 +88,15 @@ def read(text):
 @pytest.mark.parametrize("space", [b"", b" ", b"\t  "])
 def test_the_user_agent_is_found_however_it_is_spelled(name, space):
     asked = read(b"GET /health?token=1 HTTP/1.1\nHost: x\n" + name + b":" + space + b"curl/8\nX-User-Agent: node")
-    assert usage(asked) == ("/health", "curl")
+    assert usage(asked) == Usage("/health", "curl")
 
 
 def test_a_head_without_user_agent_says_nothing_of_who_asks():
-    assert usage(read(b"GET http://h/ws/7?x HTTP/1.1\nHost: x\nX-User-Agent: curl/8")) == ("/ws/{id}", "none")
+    assert usage(read(b"GET http://h/ws/7?x HTTP/1.1\nHost: x\nX-User-Agent: curl/8")) == Usage("/ws/{id}", "none")
 
 
 def test_a_request_that_could_not_be_read_is_other():
-    assert usage(None) == ("other", "other")
+    assert usage(None) == Usage("other", "other")
 
 
 def test_what_is_remembered_is_bounded_and_changes_no_answer(monkeypatch):

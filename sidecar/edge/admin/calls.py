@@ -6,7 +6,7 @@ degraded and failed calls are kept apart, because good ones would soon push them
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import deque
 from typing import Any, get_args
 
 from sidecar.core.fact import CallBegan, ChatServed, EventHeard, Fact, as_json
@@ -28,7 +28,7 @@ class Calls(Sink):
 
     def __init__(self, most: int = MOST_CALLS) -> None:
         self._most = most
-        self._facts: OrderedDict[int, list[Fact]] = OrderedDict()
+        self._facts: dict[int, list[Fact]] = {}  # in the order in which they began
         self._by_correlation: dict[str, int] = {}
         self._last: deque[tuple[ChatServed, list[Fact]]] = deque(maxlen=MOST_LINES)
         self._last_degraded: deque[tuple[ChatServed, list[Fact]]] = deque(maxlen=MOST_LINES)
@@ -75,7 +75,7 @@ class Calls(Sink):
         self._facts[fact.call] = [fact]
         self._by_correlation[fact.correlation_id] = fact.call
         if len(self._facts) > self._most:
-            forgotten, facts = self._facts.popitem(last=False)
-            first = facts[0]
+            forgotten = next(iter(self._facts))
+            first = self._facts.pop(forgotten)[0]
             if isinstance(first, CallBegan) and self._by_correlation.get(first.correlation_id) == forgotten:
                 del self._by_correlation[first.correlation_id]

@@ -126,7 +126,7 @@ class Front:
             caller = Caller(new_id())
             said = reply.internal(caller)
             fields = {"Content-Type": "application/json", "X-Correlation-Id": caller.correlation_id, **said.fields}
-            await saying.say(said.status, fields.items(), said.body)
+            await saying.say(said.status, fields, said.body)
 
 
 class _Client(NamedTuple):
@@ -208,7 +208,7 @@ class _Visit:
         finally:
             answering.cancel()
         if said:
-            await self._saying.say(said[0].status, said[0].fields.items(), said[0].body)
+            await self._saying.say(said[0].status, said[0].fields, said[0].body)
         elif over:  # by our own end
             return await self._reject("overloaded")
         return True
@@ -262,7 +262,7 @@ class _Visit:
     async def _not_passed(self, error: str, said: Word) -> bool:
         body = detailed(said.word)
         self._ended(said.status, len(body), error)
-        await self._saying.say(said.status, (*JSON, *said.fields), body)
+        await self._saying.say(said.status, JSON | said.fields, body)
         return True
 
     def _ended(self, status: int, size: int, error: str) -> None:
@@ -278,5 +278,5 @@ class _Visit:
         else:
             self._by.emit(MessageRefused(now, refused.status, refused.why))
         said = refused_as(refused)
-        await self._saying.say(said.status, (*JSON, *said.fields), detailed(said.word))
+        await self._saying.say(said.status, JSON | said.fields, detailed(said.word))
         return True

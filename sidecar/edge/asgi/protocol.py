@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
 from typing import Any
+
+from sidecar.wire.answer import Fields
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -27,12 +29,12 @@ class Saying:
         self._head_only = head_only
         self.begun = False
 
-    async def say(self, status: int, fields: Iterable[tuple[str, str]], body: bytes) -> None:
+    async def say(self, status: int, fields: Fields, body: bytes) -> None:
         """The whole of it. A client that left in the meantime is no error (message format 2.4 has servers raise OSError)."""
         self.begun = True
         headers = [
             (name.lower().encode("latin-1"), value.encode("latin-1", "replace"))
-            for name, value in fields
+            for name, value in fields.items()
             if name.lower() not in _SERVERS
         ]
         if status != _NO_CONTENT:

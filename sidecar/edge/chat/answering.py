@@ -19,6 +19,7 @@ from sidecar.core.value import Value, replace
 from sidecar.core.vocabulary import Attempt, Finish, Reason
 from sidecar.edge.chat import key, reply
 from sidecar.edge.chat.admission import Admitted
+from sidecar.edge.chat.alarm import Alarm
 from sidecar.edge.chat.contract import Question
 from sidecar.edge.chat.drive import Drive
 from sidecar.edge.chat.eager import EagerTask
@@ -57,6 +58,7 @@ class Answering:
         """Needs a running loop."""
         self._kitchen = kitchen
         self._loop = asyncio.get_running_loop()
+        self._alarm = Alarm(self._loop)
         self._running: dict[int, EagerTask] = {}
         self._begun: Iterator[int] = itertools.count(1)
         self._numbers: Iterator[int] = itertools.count(1)
@@ -139,7 +141,7 @@ class Answering:
             kitchen.engine.begin(kitchen.now(), call),
             self._asker(scene, snapshot, asked, served),
             kitchen.now,
-            loop=self._loop,
+            alarm=self._alarm,
         )
         try:
             finish = await drive.run()

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from sidecar.core.engine import Plan
 from sidecar.core.vocabulary import Abandoned, Answered, Attempt, Backoff, Finish, Queue, Race, Step, Woke
+from sidecar.edge.chat.alarm import Alarm
+from sidecar.edge.chat.eager import Promise
 from sidecar.edge.chat.upstream import Asked
 
 if TYPE_CHECKING:
@@ -34,7 +36,7 @@ def fetch() -> None:
 class Drive:
     """One call on its way. ``answers`` holds what targets said, by attempt; ``waited`` the seconds that were not ours."""
 
-    __slots__ = ("_ask", "_flights", "_loop", "_now", "_plan", "_sleep", "answers", "attempts", "waited")
+    __slots__ = ("_alarm", "_ask", "_flights", "_now", "_plan", "_sleep", "answers", "attempts", "waited")
 
     def __init__(
         self,
@@ -42,10 +44,10 @@ class Drive:
         ask: Ask,
         now: Clock,
         sleep: Sleep = asyncio.sleep,
-        loop: asyncio.AbstractEventLoop | None = None,
+        alarm: Alarm | None = None,
     ) -> None:
-        """``loop`` is the one that runs, from somebody who knows it: to ask for it costs a system call."""
-        self._loop = loop
+        """``alarm`` is that of many calls, on the loop that runs."""
+        self._alarm = alarm
         self._plan = plan
         self._ask = ask
         self._now = now
@@ -117,7 +119,7 @@ class Drive:
 
     async def _race(self, step: Race) -> Step:
         """Until one of its attempts has ended or it is time to wake. Each is a task of this call, which ends them all."""
-        began, loop = self._now(), self._loop or asyncio.get_running_loop()
+        began, loop = self._now(), self._alarm.loop if self._alarm else asyncio.get_running_loop()
         woken = loop.create_future()
         for attempt in step.attempts:
             if attempt.number not in self._flights:
@@ -155,15 +157,17 @@ class Drive:
         self._flights.clear()
 
     async def _queue(self, step: Queue) -> Step:
-        """Until it is granted or time is over: the plan sees from the ticket which it was."""
-        began, loop = self._now(), self._loop or asyncio.get_running_loop()
-        woken = loop.create_future()
-        step.ticket.wake = partial(_wake, woken)
-        late = loop.call_later(step.timeout, _wake, woken)
+        """Until it is granted or time is over: the plan sees from the ticket which it was.
+
+        Granted it is while another call gives its slot back: this one goes on when that one has come to where it waits.
+        """
+        began, woken, alarm = self._now(), Promise[None](), self._alarm or Alarm(asyncio.get_running_loop())
+        step.ticket.wake = partial(woken.settle_later, None)
+        alarm.watch(woken, alarm.loop.time() + step.timeout, partial(woken.settle, None))
         try:
             await woken
         finally:
-            late.cancel()
+            alarm.forget(woken)
             self.waited += self._now() - began
         return self._plan.send(Woke(self._now()))
 

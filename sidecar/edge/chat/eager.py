@@ -5,7 +5,8 @@ a handle, a context and one more question to the system whether something has co
 target, and both its ends are callbacks of a socket. Theory:
 
 * *Begins* within ``start``, in the callback that made it. So it may be over when ``start`` returns.
-* *Waits* for a ``Promise``, whose ``settle`` runs it on, so whoever settles one has nothing left to do after it. Or for a future of
+* *Waits* for a ``Promise``, whose ``settle`` runs it on, so whoever settles one has nothing left to do after it; who has, settles it
+  later: when the task that runs has come to where it waits. Or for a future of
   asyncio's, as everybody does: then it goes on a turn after that is done.
 * *Is no task of asyncio's*: ``asyncio.current_task`` does not know it, so what asks for that (``asyncio.timeout``) belongs into a task
   that it waits for. A task of asyncio's may wait for a ``Promise`` as it does for a future.
@@ -16,7 +17,9 @@ target, and both its ends are callbacks of a socket. Theory:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Generator
+from collections import deque
+from collections.abc import Callable, Coroutine, Generator
+from functools import partial
 from typing import Any, Final, Generic, TypeVar, cast
 
 T = TypeVar("T")
@@ -48,6 +51,13 @@ class Promise(Generic[T]):
             task.run_on()
         elif self._future is not None and not self._future.done():
             self._future.set_result(None)
+
+    def settle_later(self, value: T) -> None:
+        """As ``settle``, but when whoever runs has come to where it waits: for one that is in the middle of something."""
+        if _now.task is None:
+            asyncio.get_running_loop().call_soon(self.settle, value)
+        else:
+            _now.later.append(partial(self.settle, value))
 
     def wake(self, task: EagerTask | None) -> None:
         """Who is to be run on; None: nobody waits any more."""
@@ -124,6 +134,8 @@ class EagerTask:
             self._wait(waits)
         finally:
             _now.task = before
+            if before is None and _now.later:
+                _now.catch_up()
 
     def _wait(self, waits: Promise[Any] | asyncio.Future[Any] | None) -> None:
         if isinstance(waits, Promise):
@@ -151,10 +163,23 @@ class EagerTask:
 class _Now:
     """Whose turn it is: of tasks of asyncio's nobody's."""
 
-    __slots__ = ("task",)
+    __slots__ = ("_catching_up", "later", "task")
 
     def __init__(self) -> None:
         self.task: EagerTask | None = None
+        self.later: deque[Callable[[], None]] = deque()
+        self._catching_up = False
+
+    def catch_up(self) -> None:
+        """Whatever was to be done later. Not within itself: what is done may bring more of it, and that as long as anybody waits."""
+        if self._catching_up:
+            return
+        self._catching_up = True
+        try:
+            while self.later:
+                self.later.popleft()()
+        finally:
+            self._catching_up = False
 
 
 _now: Final = _Now()

@@ -82,6 +82,9 @@ class Exchange(asyncio.Protocol):
         if result is not None:
             result.settle(kind)
 
+    def time_out(self) -> None:
+        self.fail(ErrorKind.TIMEOUT)
+
     def leave(self, asked: Promise[Result]) -> None:
         """Nobody waits for ``asked`` any more. Has its answer come, the connection may be the next one's, and is not ours to end."""
         if self._result is asked:

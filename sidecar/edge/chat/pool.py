@@ -11,18 +11,15 @@ import errno
 import socket
 from collections.abc import Iterable
 from contextlib import suppress
-from functools import partial
 
 from sidecar.core.vocabulary import ErrorKind
-from sidecar.edge.chat.eager import Promise
+from sidecar.edge.chat.alarm import Alarm
 from sidecar.edge.chat.exchange import Exchange, Result
 from sidecar.wire import head
 from sidecar.wire.heads import Heads
 from sidecar.wire.target import Routes
 
 KEEPALIVE = 4.0  # seconds; below uvicorn's 5
-HELD_UP = 0.05  # seconds by which an alarm is late only if we were held up ourselves
-READING = 0.001  # seconds, at least one look of the loop at what has come
 
 _NO_SOCKET = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})  # ours, and not the target's
 
@@ -39,10 +36,7 @@ class Pool:
         self._kept: dict[Address, list[Exchange]] = {}
         self._sweeping: asyncio.TimerHandle | None = None
         self._closing = False
-        # By request: a task of asyncio's hears of its answer a turn later, and its connection may be the next one's by then.
-        self._busy: dict[Promise[Result], Exchange] = {}
-        self._alarm: asyncio.Handle | None = None
-        self._due = 0.0  # when it rings: uvloop's handle of a moment that is here already cannot say
+        self._alarm = Alarm(self.loop)
 
     async def ask(
         self, address: Address, method: bytes, message: bytes, within: float, connect: float, *, fresh: bool = False
@@ -62,42 +56,15 @@ class Pool:
                 return ErrorKind.RESET
             exchange = made
         asked = exchange.ask(method, message)
-        self._watch(asked, exchange, until)
+        exchange.until = until
+        self._alarm.watch(asked, until, exchange.time_out)
         try:
             return await asked
         except asyncio.CancelledError:
             exchange.leave(asked)
             raise
         finally:
-            self._busy.pop(asked, None)
-
-    def _watch(self, asked: Promise[Result], exchange: Exchange, until: float) -> None:
-        """One timer for all that are asked, set for the first whose time is over: most have their answer long before."""
-        exchange.until = until
-        self._busy[asked] = exchange
-        if self._alarm is None or until < self._due:
-            if self._alarm is not None:
-                self._alarm.cancel()
-            self._set(until)
-
-    def _set(self, due: float) -> None:
-        self._due = due
-        self._alarm = self.loop.call_at(due, self._ring, due)
-
-    def _ring(self, now: float, *, read: bool = False) -> None:
-        """Who was asked and is silent still. uvloop has timers before answers: where it was held up, what has come is ``read`` first."""
-        if not read and self.loop.time() - now > HELD_UP:
-            self._alarm = self.loop.call_later(READING, partial(self._ring, now, read=True))
-            return
-        self._alarm = None
-        late = [(asked, exchange) for asked, exchange in self._busy.items() if exchange.until <= now]
-        for asked, exchange in late:
-            if not asked.settled:  # by what another one did when it heard of its end
-                self._busy.pop(asked, None)
-                exchange.fail(ErrorKind.TIMEOUT)
-        later = [exchange.until for asked, exchange in self._busy.items() if not asked.settled]
-        if later and self._alarm is None:
-            self._set(min(later))
+            self._alarm.forget(asked)
 
     def keep(self, exchange: Exchange) -> None:
         loop = self.loop

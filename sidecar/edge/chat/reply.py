@@ -41,7 +41,7 @@ class Reply(Value):
 
     status: int
     body: bytes
-    fields: Mapping[str, str] = {}
+    fields: dict[str, str] = {}  # noqa: RUF012 - each gets one of its own
 
 
 class Caller(Value):
@@ -126,7 +126,7 @@ def rejection(word: Rejection, caller: Caller, policy: Policy) -> Reply:
     return _error(status, caller, detail, fields, error=detail, status_code=status)
 
 
-_REJECTIONS: Mapping[Rejection, tuple[int, Mapping[str, str]]] = {
+_REJECTIONS: Mapping[Rejection, tuple[int, dict[str, str]]] = {
     "auth_required": (401, {"WWW-Authenticate": "VX11-Token"}),
     "forbidden": (403, {}),
     "too_large": (413, {}),
@@ -187,7 +187,7 @@ def internal(caller: Caller) -> Reply:
     return _error(500, caller, "Internal Server Error")
 
 
-def _error(status: int, caller: Caller, detail: Any, fields: Mapping[str, str] | None = None, **more: Any) -> Reply:
+def _error(status: int, caller: Caller, detail: Any, fields: dict[str, str] | None = None, **more: Any) -> Reply:
     body = {"detail": detail, **more, "correlation_id": caller.correlation_id}
     return Reply(status, orjson.dumps(body), fields or {})
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from os import urandom
-from typing import Any
+from typing import Any, Final
 
 import orjson
 from pydantic import ValidationError
@@ -81,19 +81,31 @@ def correlation_id(header: str | None, body: Any) -> str | None:
 
 def new_id() -> str:
     """A random UUID of version 4, without the cost of the uuid module's constructor and of a system call for each."""
-    digits = next(_digits)
-    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{_VARIANT[digits[16]]}{digits[17:20]}-{digits[20:]}"
+    return _ids.draw()
 
 
-def _drawn() -> Iterator[str]:
-    """Random digits, 32 at a time, asked of the system for many ids at once."""
-    while True:
-        many = urandom(_AT_ONCE * 16).hex()
-        yield from (many[at : at + 32] for at in range(0, len(many), 32))
+class _Ids:
+    """Made of random digits, for which the system is asked once for many ids."""
+
+    __slots__ = ("_at", "_digits", "_variants")
+
+    def __init__(self) -> None:
+        self._digits = ""
+        self._variants = b""
+        self._at = _AT_ONCE
+
+    def draw(self) -> str:
+        if self._at >= _AT_ONCE:
+            self._digits, self._variants, self._at = urandom(_AT_ONCE * 15).hex(), urandom(_AT_ONCE), 0
+        digits, variant, at = self._digits, "89ab"[self._variants[self._at] & 3], self._at * 30
+        self._at += 1
+        return (
+            f"{digits[at : at + 8]}-{digits[at + 8 : at + 12]}-4{digits[at + 12 : at + 15]}"
+            f"-{variant}{digits[at + 15 : at + 18]}-{digits[at + 18 : at + 30]}"
+        )
 
 
-_VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
-_digits = _drawn()
+_ids: Final = _Ids()
 
 
 def patience(header: str | None, client: float, margin: float) -> float:

@@ -24,7 +24,6 @@ from sidecar.edge.snapshot import Destination
 from sidecar.policy.model import Target
 
 LONGEST_WAIT = 86_400.0  # seconds of Retry-After that are told apart: nobody waits that long
-MOST_WAYS = 64  # a reload with other tokens makes others; the old ones are forgotten all at once
 
 _VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]+")
 _RETRY_AFTER = b"\r\nretry-after:"
@@ -50,6 +49,7 @@ class Asks(Protocol):
 class _Way(Value):
     """Where a target is, and the part of a request's head that is always the same."""
 
+    destination: Destination
     address: Address
     start: bytes
 
@@ -60,7 +60,7 @@ class Upstream:
     def __init__(self, pool: Pool | None = None) -> None:
         """Needs a running loop."""
         self._pool = pool or Pool()
-        self._ways: dict[Destination, _Way] = {}
+        self._ways: dict[str, _Way] = {}  # by target
 
     def close(self) -> None:
         self._pool.close()
@@ -70,7 +70,9 @@ class Upstream:
     ) -> Asked:
         """Send one chat within ``step.timeout`` seconds."""
         try:
-            way = self._ways.get(destination) or self._learn(destination)
+            way = self._ways.get(target.name)
+            if way is None or way.destination is not destination:  # after a reload it is another one
+                way = self._ways[target.name] = _way(destination)
         except ValueError:  # an address or a token that cannot be what it should be
             return Asked(Outcome(error=ErrorKind.PROTOCOL))
         message = _message(way, question, orjson.dumps(payload(target, question)))
@@ -104,18 +106,15 @@ class Upstream:
         heard = await self._pool.ask(address, b"GET", start + b"\r\n", timeout, timeout, fresh=True)
         return Outcome(status=heard.status) if isinstance(heard, Heard) else Outcome(error=heard)
 
-    def _learn(self, destination: Destination) -> _Way:
-        """Raises ValueError."""
-        parts = urlsplit(destination.origin)
-        fields = {"Content-Type": "application/json"}
-        if destination.token:
-            fields["X-VX11-Token"] = destination.token
-        start = _start("POST", destination.path, parts.netloc, fields)
-        way = _Way(_address(parts.hostname, parts.port), start)
-        if len(self._ways) >= MOST_WAYS:
-            self._ways.clear()
-        self._ways[destination] = way
-        return way
+
+def _way(destination: Destination) -> _Way:
+    """Raises ValueError."""
+    parts = urlsplit(destination.origin)
+    fields = {"Content-Type": "application/json"}
+    if destination.token:
+        fields["X-VX11-Token"] = destination.token
+    start = _start("POST", destination.path, parts.netloc, fields)
+    return _Way(destination, _address(parts.hostname, parts.port), start)
 
 
 def _address(host: str | None, port: int | None) -> Address:

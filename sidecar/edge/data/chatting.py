@@ -85,9 +85,9 @@ class Chatting(Connection):
         if self.state != CHAT or asked is None:
             return
         self._chat_over()
-        close, fields = self.closing, [*said.fields.items()]
+        close, fields = self.closing, said.fields
         if not close and not asked.minor:
-            fields.append(("Connection", "keep-alive"))
+            fields = fields | {"Connection": "keep-alive"}
         self.write(answer(said.status, fields, said.body, close=close, date=self._port.date))
         self._end(close=close)
 

@@ -9,7 +9,7 @@ from sidecar.wire.head import Refused
 from sidecar.wire.request import Request
 
 METHODS = {method.encode(): method for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")}
-ALLOW = (("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),)
+ALLOW = {"Allow": "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"}
 FAILURES = {502: "bad_gateway", 504: "gateway_timeout"}
 
 
@@ -22,9 +22,9 @@ def _bodiless(asked: Request | None) -> bool:
     return asked is not None and asked.method == b"HEAD"
 
 
-def _proxy_status(error: str) -> tuple[tuple[str, str], ...]:
+def _proxy_status(error: str) -> Fields:
     """RFC 9209. The name is that of the product: which of several instances it was is in Via."""
-    return (("Proxy-Status", f"vx11-sidecar; error={error}"),)
+    return {"Proxy-Status": f"vx11-sidecar; error={error}"}
 
 
 class Word(NamedTuple):
@@ -32,12 +32,12 @@ class Word(NamedTuple):
 
     status: int
     word: str
-    fields: Fields = ()
+    fields: Fields = {}  # noqa: RUF012 - a constant's, which nobody changes
 
 
 DENIED = Word(403, "denied_by_policy")
 """The policy has this path stay inside."""
-OVERLOADED = Word(503, "overloaded", (("Retry-After", "1"), *_proxy_status("proxy_internal_response")))
+OVERLOADED = Word(503, "overloaded", {"Retry-After": "1", **_proxy_status("proxy_internal_response")})
 """There is too much to do right now."""
 
 
@@ -45,7 +45,7 @@ def refused_as(refused: Refused) -> Word:
     """The message was not HTTP as we accept it."""
     if refused.why == "loop":
         return Word(refused.status, "loop_detected", _proxy_status("proxy_loop_detected"))
-    return Word(refused.status, refused.why, ALLOW if refused.status == 405 else ())
+    return Word(refused.status, refused.why, ALLOW if refused.status == 405 else {})
 
 
 def refusal(refused: Refused, asked: Request | None, date: bytes) -> bytes:

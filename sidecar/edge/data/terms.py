@@ -17,6 +17,7 @@ from sidecar.edge.data.witness import Memory, Watch
 from sidecar.edge.snapshot import Snapshot
 from sidecar.policy.model import Policy
 from sidecar.wire import head
+from sidecar.wire.answer import Fields
 from sidecar.wire.heads import Heads
 from sidecar.wire.request import Request
 from sidecar.wire.target import Routes
@@ -88,14 +89,14 @@ def _way(snapshot: Snapshot, lasting: Lasting) -> Relay:
     return Observing(lasting.relay, Watch(guard, memory, lasting.emit, lasting.now))
 
 
-def own_answer(policy: Policy) -> Callable[[str, Request], tuple[int, Iterable[tuple[str, str]], bytes]]:
+def own_answer(policy: Policy) -> Callable[[str, Request], tuple[int, Fields, bytes]]:
     """How is worded what is said to a chat before it is handed over."""
 
-    def word(kind: str, asked: Request) -> tuple[int, Iterable[tuple[str, str]], bytes]:
+    def word(kind: str, asked: Request) -> tuple[int, Fields, bytes]:
         sent = correlation_id(_text(asked.field(b"x-correlation-id")), None)
         caller = reply.Caller(sent or new_id(), _text(asked.field(b"origin")))
         said = reply.rejection(cast("reply.Rejection", kind), caller, policy)
-        return said.status, {**reply.common_fields(caller, policy.cors), **said.fields}.items(), said.body
+        return said.status, reply.common_fields(caller, policy.cors) | said.fields, said.body
 
     return word
 
