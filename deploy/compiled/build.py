@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
+import constants
 import values
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,6 +28,7 @@ BESIDE = (
     "edge/admin/calls.py",
     "edge/admin/status.py",
     "edge/admin/trend.py",
+    "edge/cork.py",
     "edge/microseconds.py",
     "edge/snapshot.py",
     "edge/token.py",
@@ -180,7 +182,7 @@ def _name(path: str) -> str:
 
 def _rewrite(path: Path) -> None:
     try:
-        path.write_text(values.rewritten(path.read_text()))
+        path.write_text(constants.finalised(values.rewritten(path.read_text())))
     except values.NotAValueError as error:
         raise NotCompiledError(f"{path.name}: {error}") from error
 

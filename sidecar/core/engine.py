@@ -94,6 +94,10 @@ class Engine:
         ladder = tuple(Rung.of(target, self._machines_for(now, target)) for target in policy.ladder)
         self.targets = tuple(rung.name for rung in ladder)
         """The names of the ladder in force."""
+        self._rates = (
+            policy.guards.rate_limit,
+            policy.guards.anonymous_rate_limit,
+        )  # of a session, and of a peer without one
         self._sessions.max_keys = self._affinity.most = policy.guards.max_sessions
         dormancy, off, shut, affinity = self._dormancy, self._off, self._shut, self._affinity
         self.scene = Scene.of(policy, ladder, dormancy=dormancy, off=off, shut=shut, affinity=affinity, seed=self._seed)
@@ -105,17 +109,14 @@ class Engine:
 
     def admit(self, now: float, key: bytes, *, anonymous: bool) -> float | None:
         """The rate guard: None if the chat may pass, else seconds until one of this key may."""
-        guards = self.scene.policy.guards
-        rate = guards.anonymous_rate_limit if anonymous else guards.rate_limit
-        retry_after = self._sessions.admit(now, key, rate)
+        retry_after = self._sessions.admit(now, key, self._rates[anonymous])
         if retry_after is not None:
             self._emit(RateLimited(now, retry_after, anonymous))
         return retry_after
 
     def note(self, now: float, key: bytes, *, anonymous: bool) -> None:
         """A chat that passed a guard shared with other replicas: counted here too, for when that one cannot be asked."""
-        guards = self.scene.policy.guards
-        self._sessions.note(now, key, guards.anonymous_rate_limit if anonymous else guards.rate_limit)
+        self._sessions.note(now, key, self._rates[anonymous])
 
     def begin(self, now: float, call: Call) -> Plan:
         """The plan of a call that was admitted."""

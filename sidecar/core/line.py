@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping
 from typing import Any, get_args
 
 from msgspec import to_builtins
-from msgspec.json import Encoder
 
 from sidecar.core import written
 from sidecar.core.fact import (
@@ -36,19 +35,18 @@ from sidecar.policy.model import Policy
 SCHEMA = 1  # of the lines; a reader refuses what it does not know
 HEADINGS = frozenset({"start", "continued"})  # the first lines of a run and of its further files
 _LARGEST = sys.float_info.max
-_encode = Encoder().encode
 
 
-def line_of(fact: Fact) -> bytes | None:
-    """The line for a fact, without its end; None for a fact that is neither an input nor a result."""
+def line_of(fact: Fact) -> Line | None:
+    """The line for a fact; None for a fact that is neither an input nor a result."""
     line = _LINES.get(type(fact))
-    return None if line is None else _encode(line(fact))
+    return None if line is None else line(fact)
 
 
 def to_line(fact: Fact) -> dict[str, Any] | None:
-    """What ``line_of`` writes, as whoever reads it has it."""
-    line = _LINES.get(type(fact))
-    return None if line is None else to_builtins(line(fact))
+    """The line for a fact, as whoever reads it has it."""
+    line = line_of(fact)
+    return None if line is None else to_builtins(line)
 
 
 def run_id(seed: int) -> str:

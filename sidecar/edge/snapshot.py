@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
-from sidecar.core.value import Value
+from sidecar.core.value import Value, settle
 from sidecar.edge.token import Tokens
-from sidecar.policy.model import Policy
+from sidecar.policy.model import Cors, Policy
 
 
 class Destination(Value):
@@ -23,6 +23,27 @@ class Destination(Value):
     dedup: bool = False
 
 
+class AtHand(Value, gc=True):
+    """What every chat asks of its policy, beside it: an attribute of a model is dear. Durations are in seconds."""
+
+    patience_header: str
+    client: float
+    margin: float
+    max_body: int
+    max_message_chars: int
+    shape: Literal["superset", "reference", "stub"]
+    cors: Cors
+
+    @classmethod
+    def of(cls, policy: Policy) -> AtHand:
+        deadline, guards = policy.deadline, policy.guards
+        waits = deadline.header, deadline.client, deadline.margin
+        return cls(*waits, guards.max_body, guards.max_message_chars, policy.reply.shape, policy.cors)
+
+
+_BUILT_IN = AtHand.of(Policy())
+
+
 class Snapshot(Value, gc=True):
     """``destinations`` by target name; ``origin`` tells where the value at a dotted path was stated, None: it is built in."""
 
@@ -32,6 +53,11 @@ class Snapshot(Value, gc=True):
     tokens: Tokens
     destinations: Mapping[str, Destination]
     origin: Callable[[str], str | None] = lambda _path: None
+    at_hand: AtHand = _BUILT_IN
+    """Worked out from the policy."""
+
+    def __post_init__(self) -> None:
+        settle(self, "at_hand", AtHand.of(self.policy))
 
 
 class Candidate(NamedTuple):

@@ -28,7 +28,8 @@ class Calls(Sink):
 
     def __init__(self, most: int = MOST_CALLS) -> None:
         self._most = most
-        self._facts: dict[int, list[Fact]] = {}  # in the order in which they began
+        self._facts: dict[int, list[Fact]] = {}
+        self._began: deque[int] = deque()  # in their order; to ask the dict for its first is to pass all that have gone
         self._by_correlation: dict[str, int] = {}
         self._last: deque[tuple[ChatServed, list[Fact]]] = deque(maxlen=MOST_LINES)
         self._last_degraded: deque[tuple[ChatServed, list[Fact]]] = deque(maxlen=MOST_LINES)
@@ -73,9 +74,10 @@ class Calls(Sink):
 
     def _begin(self, fact: CallBegan) -> None:
         self._facts[fact.call] = [fact]
+        self._began.append(fact.call)
         self._by_correlation[fact.correlation_id] = fact.call
         if len(self._facts) > self._most:
-            forgotten = next(iter(self._facts))
+            forgotten = self._began.popleft()
             first = self._facts.pop(forgotten)[0]
             if isinstance(first, CallBegan) and self._by_correlation.get(first.correlation_id) == forgotten:
                 del self._by_correlation[first.correlation_id]

@@ -101,7 +101,7 @@ class Answering:
         """The whole answer to one chat. Raises only when cancelled: what goes wrong in here is a 500 in VX11's shape."""
         began = self._kitchen.now()
         snapshot = self._kitchen.in_force.current
-        said = asked.said(snapshot.policy.deadline.header)
+        said = asked.said(snapshot.at_hand.patience_header)
         caller = Caller(correlation_id(said.correlation_id, None) or new_id(), said.origin)
         try:
             judging, asking = self._judging, Asking(asked, said, snapshot, began)
@@ -119,15 +119,15 @@ class Answering:
             # Without the error's text or trace, which may quote the chat.
             self._kitchen.log.error("chat_crashed", error=type(error).__name__)  # noqa: TRY400
             answer = reply.internal(caller)
-        fields = reply.common_fields(caller, snapshot.policy.cors)
+        fields = reply.common_fields(caller, snapshot.at_hand.cors)
         fields.update(answer.fields)
         return Reply(answer.status, answer.body, fields)
 
     async def _serve(self, incoming: Incoming, said: Said, asked: Admitted, began: float) -> Reply:
         kitchen = self._kitchen
         snapshot = kitchen.in_force.current
-        policy = snapshot.policy
-        waits = patience(said.patience, policy.deadline.client, policy.deadline.margin)
+        policy, at_hand = snapshot.policy, snapshot.at_hand
+        waits = patience(said.patience, at_hand.client, at_hand.margin)
         # A client's patience does not wait for its own slow body.
         waits = max(waits - (kitchen.now() - incoming.came), 0.0)
         # The plan keeps the policy the engine has now; the same scene tells how its targets are asked.
@@ -149,7 +149,7 @@ class Answering:
             answered, timing = _answered(finish, drive.answers, policy, said.language), _timing(drive, seconds)
             if answered is None:
                 answer = reply.unavailable(asked.caller, finish.reason or Reason.FAILURE, timing)
-            elif (shape := policy.reply.shape) == "stub":
+            elif (shape := at_hand.shape) == "stub":
                 answer = reply.stub_answer(asked.caller, asked.session_id, answered, kitchen.clock(), timing)
             else:
                 eight = shape == "reference"
@@ -162,9 +162,9 @@ class Answering:
 
     async def _serve_once(self, incoming: Incoming, said: Said, asked: Admitted, began: float, own: key.Key) -> Reply:
         """``_serve`` for a chat with a key that is free: it is under way until there is an answer or none."""
-        deadline, keyed = self._kitchen.in_force.current.policy.deadline, self._judging.keyed
+        at_hand, keyed = self._kitchen.in_force.current.at_hand, self._judging.keyed
         assert keyed is not None  # noqa: S101 - it has just said that the key is free
-        with keyed.hold(own, patience(said.patience, deadline.client, deadline.margin), asked.claim) as held:
+        with keyed.hold(own, patience(said.patience, at_hand.client, at_hand.margin), asked.claim) as held:
             answer = await self._serve(incoming, said, asked, began)
             held.keep(answer, asked.caller.correlation_id)
         return answer

@@ -13,6 +13,7 @@ from typing import Protocol, cast
 from sidecar.core.value import Value
 from sidecar.core.vocabulary import ErrorKind
 from sidecar.edge.chat.eager import Promise
+from sidecar.edge.cork import Cork, Corked
 from sidecar.wire import response
 from sidecar.wire.body import BY_LENGTH, NOTHING, Body, UntilClose, reader
 from sidecar.wire.head import Refused
@@ -38,6 +39,7 @@ class Pool(Protocol):
     """Whose connection it is."""
 
     heads: Heads
+    cork: Cork
 
     def keep(self, exchange: Exchange, /) -> None:
         """It can take another request."""
@@ -49,7 +51,7 @@ class Exchange(asyncio.Protocol):
     """Between requests ``_result`` is None: whatever comes then was not asked for, and ends the connection."""
 
     __slots__ = (
-        "_body", "_content", "_head", "_held", "_interim", "_method", "_pool", "_result", "_transport", "address", "since", "until",
+        "_body", "_content", "_head", "_held", "_interim", "_method", "_out", "_pool", "_result", "_transport", "address", "since", "until",
     )  # fmt: skip
 
     def __init__(self, pool: Pool, address: tuple[str, int]) -> None:
@@ -72,7 +74,7 @@ class Exchange(asyncio.Protocol):
         self._content = bytearray()
         self._interim = 0
         self._result = result = Promise[Result]()
-        self._transport.write(message)
+        self._out.later(message)
         return result
 
     def fail(self, kind: ErrorKind) -> None:
@@ -101,6 +103,7 @@ class Exchange(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
+        self._out = Corked(self._transport, self._pool.cork)
 
     def data_received(self, data: bytes) -> None:
         if self._result is None:

@@ -77,8 +77,8 @@ class Judging:
         claim = None
         try:
             if self.keyed is not None:
-                deadline = asking.snapshot.policy.deadline
-                waits = patience(asking.said.patience, deadline.client, deadline.margin)
+                at_hand = asking.snapshot.at_hand
+                waits = patience(asking.said.patience, at_hand.client, at_hand.margin)
                 judged = await self.keyed.meet_together(admitted, waits)
             if isinstance(judged, Admitted):
                 claim = judged.claim
@@ -108,7 +108,7 @@ class Judging:
         if judged is not None:
             word: reply.Rejection = "auth_required" if judged == "missing" else "forbidden"
             return Rejected(reply.rejection(word, caller, policy), word, caller)
-        if len(asked.body) > policy.guards.max_body:
+        if len(asked.body) > snapshot.at_hand.max_body:
             return Rejected(reply.rejection("too_large", caller, policy), "too_large", caller)
         chat = read_chat(asked.body, said.content_type)
         if isinstance(chat, Invalid):
@@ -117,7 +117,7 @@ class Judging:
             sent = correlation_id(said.correlation_id, chat.correlation_id)
             caller = Caller(sent or caller.correlation_id, caller.origin)
         admitted = Admitted(chat, caller, chat.session_id or new_id())
-        length, limit = len(chat.message), policy.guards.max_message_chars
+        length, limit = len(chat.message), snapshot.at_hand.max_message_chars
         if length > limit:
             answer = reply.message_too_long(caller, limit, length, admitted.session_id)
             return Rejected(answer, "message_too_long", caller)

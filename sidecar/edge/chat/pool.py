@@ -15,6 +15,7 @@ from contextlib import suppress
 from sidecar.core.vocabulary import ErrorKind
 from sidecar.edge.chat.alarm import Alarm
 from sidecar.edge.chat.exchange import Exchange, Result
+from sidecar.edge.cork import Cork
 from sidecar.wire import head
 from sidecar.wire.heads import Heads
 from sidecar.wire.target import Routes
@@ -37,6 +38,7 @@ class Pool:
         self._sweeping: asyncio.TimerHandle | None = None
         self._closing = False
         self._alarm = Alarm(self.loop)
+        self.cork = Cork()
 
     async def ask(
         self, address: Address, method: bytes, message: bytes, within: float, connect: float, *, fresh: bool = False

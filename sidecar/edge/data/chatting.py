@@ -88,7 +88,7 @@ class Chatting(Connection):
         close, fields = self.closing, said.fields
         if not close and not asked.minor:
             fields = fields | {"Connection": "keep-alive"}
-        self.write(answer(said.status, fields, said.body, close=close, date=self._port.date))
+        self._line.later(answer(said.status, fields, said.body, close=close, date=self._port.date))
         self._end(close=close)
 
     def _give_up(self) -> None:

@@ -31,6 +31,7 @@ from math import inf
 from typing import Protocol, cast
 
 from sidecar.core.fact import MessageRefused, RelayEnded
+from sidecar.edge.cork import Cork
 from sidecar.edge.data import refusal
 from sidecar.edge.data.line import Line, peer
 from sidecar.edge.data.service import Terms
@@ -53,6 +54,7 @@ class Port(Protocol):
 
     terms: Terms
     date: bytes
+    cork: Cork
     draining: bool
     idle_until: float
     """While draining: how long a connection without a request is still kept."""
@@ -103,7 +105,7 @@ class Connection(asyncio.Protocol, ABC):
         """The request under way will not be finished. Returns whether its answer has begun."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._line = Line(cast("asyncio.Transport", transport))
+        self._line = Line(cast("asyncio.Transport", transport), self._port.cork)
         self._peer = peer(transport)
         self._wait_for_request()
         if not self._port.enter(self) and self.state == IDLE:
@@ -138,7 +140,7 @@ class Connection(asyncio.Protocol, ABC):
         self._ahead = ahead = data[end:]
         if self._counted:
             self._recount(0)
-        if self._line.held and len(ahead) <= MOST_AHEAD:
+        if self._line.paused and len(ahead) <= MOST_AHEAD:
             self._line.release()
         judged = terms.heads.request(data[:end])
         if isinstance(judged, Refused):
@@ -201,7 +203,7 @@ class Connection(asyncio.Protocol, ABC):
         """Whatever came ahead of its turn. Not at once: whoever reported the end is still at work."""
         if self._ahead:
             asyncio.get_running_loop().call_soon(self._resume)
-        elif self._line.held:
+        elif self._line.paused:
             self._line.release()
 
     def _resume(self) -> None:

@@ -304,7 +304,7 @@ class Door(Commanding):
             leg.timed_out()
             return
         stalled = self._stalled(now, leg.progress)
-        if stalled and self.state == BODY and not self._line.held:
+        if stalled and self.state == BODY and not self._line.paused:
             self._refuse(head.Refused(408, "body_timeout"))
         elif stalled and self._writing_paused:
             self._leg = None

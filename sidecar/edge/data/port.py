@@ -9,6 +9,7 @@ from email.utils import formatdate
 from math import inf
 from typing import Protocol
 
+from sidecar.edge.cork import Cork
 from sidecar.edge.data.connection import BODY, CHAT, COLLECT, COMMAND, TUNNEL, WAIT, Connection
 from sidecar.edge.data.door import Door
 from sidecar.edge.data.service import Terms
@@ -42,6 +43,7 @@ class DataPort:
     def __init__(self, terms: Terms, *, tick: float = 1.0, ceiling: int = 1_000_000) -> None:
         self.terms = terms
         self.date = b""
+        self.cork = Cork()
         self.draining = False
         self.idle_until = inf
         self._latest = deque([0.0], maxlen=PULSES)

@@ -19,11 +19,13 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+from msgspec.json import Encoder
 
 from sidecar import __version__
 from sidecar.core.draw import draw
 from sidecar.core.fact import Fact
 from sidecar.core.line import KINDS, SCHEMA, line_of, run_id
+from sidecar.core.written import Line
 from sidecar.edge.outlets.outbox import Outbox
 from sidecar.edge.outlets.sink import Sink
 from sidecar.policy.model import Journal as JournalPolicy
@@ -31,6 +33,7 @@ from sidecar.policy.model import Journal as JournalPolicy
 SUFFIX = ".jsonl"
 
 _SAMPLE = 0x5A  # what a draw is for: no other has this key
+_encoder = Encoder()
 _ADOPT = b'{"in":"adopt",'  # no text can hold it: within one the quotes are escaped
 _NAME = re.compile(rf"journal-([0-9]{{6,}}){re.escape(SUFFIX)}")
 
@@ -48,7 +51,7 @@ class Journal(Sink):
         # The last adopt that was written: what is queued behind it is not in force in the files yet.
         self._adopted = b"{}"
         self._files = _Files(directory, settings.max_file, settings.keep, self._continued)
-        self._outbox = Outbox("journal", self._write)
+        self._outbox = Outbox[Line | dict[str, Any]]("journal", self._write, self._worded)
         self._noted_drops = 0
         self.takes = dict.fromkeys(KINDS, (self._note,))
         self._put({"in": "start", **self._run})
@@ -93,7 +96,21 @@ class Journal(Sink):
         return orjson.dumps({**orjson.loads(self._adopted), "in": "continued", **self._run, "file": number}) + b"\n"
 
     def _put(self, line: dict[str, Any]) -> None:
-        self._outbox.put(orjson.dumps(line))
+        self._outbox.put(line)
+
+    def _worded(self, lines: list[Line | dict[str, Any]]) -> bytes:
+        """In the thread of the outbox. One that cannot be put into words takes no other along."""
+        try:
+            return _encoder.encode_lines(lines)
+        except (TypeError, ValueError):
+            return b"".join([self._alone(line) for line in lines])
+
+    def _alone(self, line: Line | dict[str, Any]) -> bytes:
+        try:
+            return _encoder.encode(line) + b"\n"
+        except (TypeError, ValueError):
+            self._outbox.dropped += 1
+            return b""
 
 
 class _Files:

@@ -11,26 +11,33 @@ import errno
 import threading
 from collections import deque
 from collections.abc import Callable
+from typing import Any, Generic, TypeVar
 
 LONGEST_QUEUE = 10_000  # lines; at 300 bytes each some 3 MB
 GATHERING = 0.1  # seconds that the first line of a batch waits for others
 PATIENCE = 2.0  # seconds that ``close`` waits for what is queued
 
 Write = Callable[[bytes], None]
+Line = TypeVar("Line")
 
 
-class Outbox:
+class Outbox(Generic[Line]):
     """``put`` never blocks and never raises; ``dropped`` counts the lines that were lost, full queue and failed writes alike.
 
     ``trouble`` is why the last ones were, as the system calls it (ENOSPC) or ``slow``; None as soon as lines are written again.
     """
 
-    def __init__(self, name: str, write: Write) -> None:
-        """``write`` gets whole lines, in its own thread; it may block and may raise OSError."""
+    def __init__(self, name: str, write: Write, join: Callable[[list[Line]], bytes] | None = None) -> None:
+        """``write`` gets whole lines, in its own thread; it may block and may raise OSError.
+
+        ``join`` makes bytes of many lines, there as well: what is put may still have to be put into words, but must not change. Without
+        it a line is bytes without an end.
+        """
         self.dropped = 0
         self.trouble: str | None = None
         self._write = write
-        self._lines: deque[bytes] = deque()
+        self._join = join or _lines
+        self._lines: deque[Line] = deque()
         self._filled = threading.Event()
         self._asleep = True  # until a line wakes it
         self._ending = threading.Event()
@@ -38,13 +45,13 @@ class Outbox:
         self._writer = threading.Thread(target=self._run, name=f"outbox-{name}", daemon=True)
         self._writer.start()
 
-    def put(self, line: bytes) -> None:
-        """Queue one line, without its end."""
+    def put(self, line: Line) -> None:
+        """Queue one line."""
         if len(self._lines) >= LONGEST_QUEUE or self._closing:
             self.dropped += 1
             self.trouble = "slow"
             return
-        self._lines.append(line + b"\n")  # a copy: what orjson made keeps room for 4 KiB as long as it lives
+        self._lines.append(line)
         if self._asleep:
             self._asleep = False
             self._filled.set()
@@ -72,11 +79,15 @@ class Outbox:
                 batch = [self._lines.popleft() for _ in range(min(len(self._lines), 500))]
                 self._flush(batch)
 
-    def _flush(self, batch: list[bytes]) -> None:
+    def _flush(self, batch: list[Line]) -> None:
         try:
-            self._write(b"".join(batch))
+            self._write(self._join(batch))
         except (OSError, ValueError) as error:  # ValueError: the stream was closed under us
             self.dropped += len(batch)
             self.trouble = errno.errorcode.get(getattr(error, "errno", None) or 0, "closed")
         else:
             self.trouble = None
+
+
+def _lines(lines: list[Any]) -> bytes:
+    return b"\n".join(lines) + b"\n"

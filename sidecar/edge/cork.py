@@ -1,0 +1,90 @@
+"""What is written within a turn of the loop, sent together when it is over.
+
+A target or a client that sleeps is woken by what is sent to it, and that is the dearest part of sending: several microseconds, more on a
+virtual machine. One that still has something to do is not. So the requests of one turn go out one after the other, and so do the
+answers, instead of each when it is ready: whoever was woken for the first has not gone back to sleep when the second comes.
+
+Only small and whole messages are held, and nothing overtakes them. Sent they are by a system call, where the transport has nothing
+unsent; what does not go at once is the transport's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from contextlib import suppress
+
+
+class Cork:
+    """One for all that write to the same kind of peer. Needs a running loop by the first write."""
+
+    __slots__ = ("_held", "_loop")
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._held: list[Corked] = []
+
+    def hold(self, one: Corked) -> None:
+        if not self._held:
+            loop = self._loop
+            if loop is None:
+                loop = self._loop = asyncio.get_running_loop()
+            loop.call_soon(self._let_go)
+        self._held.append(one)
+
+    def _let_go(self) -> None:
+        held, self._held = self._held, []
+        for one in held:
+            one.flush()
+
+
+class Corked:
+    """The writing end of one connection. Whoever writes to ``transport``, or closes it, flushes before."""
+
+    __slots__ = ("_cork", "_descriptor", "_held", "transport")
+
+    def __init__(self, transport: asyncio.Transport, cork: Cork) -> None:
+        self.transport = transport
+        self._cork = cork
+        self._held = b""
+        self._descriptor = _descriptor(transport)
+
+    @property
+    def held(self) -> int:
+        """Bytes."""
+        return len(self._held)
+
+    def later(self, message: bytes) -> None:
+        """Send it when this turn of the loop is over, after all that was held before."""
+        if self._held:
+            self._held += message
+        else:
+            self._held = message
+            self._cork.hold(self)
+
+    def flush(self) -> None:
+        """Send what is held, now."""
+        message, self._held = self._held, b""
+        transport = self.transport
+        if not message or transport.is_closing():  # a descriptor that is closed may be somebody else's by now
+            return
+        if self._descriptor >= 0 and not transport.get_write_buffer_size():
+            sent = 0
+            with suppress(OSError):  # what is wrong the transport will find, too
+                sent = os.write(self._descriptor, message)
+            message = message[sent:]
+        if message:
+            transport.write(message)
+
+    def forget(self) -> None:
+        """Send it never."""
+        self._held = b""
+
+
+def _descriptor(transport: asyncio.Transport) -> int:
+    """-1 where bytes do not go as they are, or where there is none."""
+    socket = transport.get_extra_info("socket")
+    if socket is None or transport.get_extra_info("sslcontext") is not None:
+        return -1
+    fileno = getattr(socket, "fileno", None)
+    return -1 if fileno is None else int(fileno())
