@@ -35,6 +35,7 @@ BESIDE = (
 )
 AS_THEY_ARE = {
     "core/value.py": "msgspec makes its classes",
+    "edge/chat/superset.py": "as core/value.py",
     "edge/chat/model.py": "a model of pydantic's, whose class mypyc cannot make",
     "edge/outlets/libraries.py": "logging has weak references to its handlers (see CHECK)",
     "core/written.py": "as core/value.py",

@@ -3,7 +3,7 @@
 A ``Value`` is declared like a dataclass, and msgspec makes a class of that when its module is run. To compiled code such a class is like
 any other of Python's: it looks each field up by name, and puts each number into an object first. So before a module is compiled, each of
 its values gets the ``__init__`` that msgspec would have made, in the place of its docstring, and ``sidecar.core.native.Native`` for a
-base. No line moves: what a traceback names is where the source has it.
+base; what patterns match by place is said below the module. No line moves: what a traceback names is where the source has it.
 """
 
 from __future__ import annotations
@@ -58,8 +58,7 @@ def rewritten(text: str) -> str:
     for node in tree.body:
         if isinstance(node, ast.ImportFrom) and node.module in IMPORTS:
             _import(lines, node)
-    for node in values:
-        _declare(lines, node)
+    declared = [(node.name, _declare(lines, node)) for node in values]
     for node in roots:
         lines[node.lineno - 2] = ACYCLIC
     at = lines.index(START)
@@ -67,6 +66,7 @@ def rewritten(text: str) -> str:
         raise NotAValueError(f"line {at + 2}: something in the place of an import")
     lines[at] += "; from typing import TYPE_CHECKING"
     lines[at + 1] = "if TYPE_CHECKING: from mypy_extensions import mypyc_attr"
+    lines += [f'setattr({name}, "__match_args__", {fields!r})' for name, fields in declared]
     return "\n".join(lines) + "\n"
 
 
@@ -82,8 +82,8 @@ def _import(lines: list[str], node: ast.ImportFrom) -> None:
     _put(lines, node, "; ".join(said))
 
 
-def _declare(lines: list[str], node: ast.ClassDef) -> None:
-    """The class line, its docstring, and its fields without what they are by default: that stands in ``__init__``."""
+def _declare(lines: list[str], node: ast.ClassDef) -> tuple[str, ...]:
+    """The class line, its docstring, and its fields without what they are by default: that stands in ``__init__``. Returns their names."""
     document, before = node.body[0], node.lineno - 2
     if node.decorator_list or lines[before] or not (isinstance(document, ast.Expr) and ast.get_docstring(node)):
         raise NotAValueError(
@@ -98,6 +98,7 @@ def _declare(lines: list[str], node: ast.ClassDef) -> None:
     if any(isinstance(each, ast.FunctionDef) and each.name == "__post_init__" for each in node.body):
         done.append("self.__post_init__()")
     _put(lines, document, f"    def __init__(self, {', '.join(parameters)}) -> None: {'; '.join(done)}")
+    return tuple(each.name for each in fields)
 
 
 def _fields(lines: list[str], node: ast.ClassDef) -> Iterator[_Field]:

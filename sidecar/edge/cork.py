@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-from contextlib import suppress
 
 
 class Cork:
@@ -69,9 +68,12 @@ class Corked:
         if not message or transport.is_closing():  # a descriptor that is closed may be somebody else's by now
             return
         if self._descriptor >= 0 and not transport.get_write_buffer_size():
-            sent = 0
-            with suppress(OSError):  # what is wrong the transport will find, too
+            try:
                 sent = os.write(self._descriptor, message)
+            except OSError:  # the transport will find it, too
+                sent = 0
+            if sent == len(message):
+                return
             message = message[sent:]
         if message:
             transport.write(message)

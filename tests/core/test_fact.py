@@ -23,7 +23,7 @@ from sidecar.core.fact import (
     as_json,
 )
 from sidecar.core.value import asdict, astuple
-from sidecar.core.vocabulary import ErrorKind, Finish, Outcome, Override, Reason
+from sidecar.core.vocabulary import Binding, ErrorKind, Finish, Outcome, Override, Reason
 
 SWITCH = "switch #1 within 3.25 (deadline)"
 DEDUP = {"effects": "dedup"}
@@ -55,8 +55,8 @@ def test_an_attempt_says_what_was_left_what_was_kept_back_and_how_its_breaker_st
     w = World()
     w.play((0.0, BEGIN, SWITCH), (3.25, SILENT, "madre #2 within 1.5 (deadline)"))
     assert w.heard(AttemptStarted) == [
-        AttemptStarted(0.0, 1, "switch", 1, 3.25, "deadline", 4.75, 1.5, 0.0, "closed"),
-        AttemptStarted(3.25, 1, "madre", 2, 1.5, "deadline", 1.5, 0.0, 0.0, "closed"),
+        AttemptStarted(0.0, 1, "switch", 1, 3.25, Binding.DEADLINE, 4.75, 1.5, 0.0, "closed"),
+        AttemptStarted(3.25, 1, "madre", 2, 1.5, Binding.DEADLINE, 1.5, 0.0, 0.0, "closed"),
     ]
 
 

@@ -88,7 +88,7 @@ def test_whatever_is_wrong_with_the_switch_madre_is_asked_and_the_reason_is_told
         (1.0, outcome, "madre #2 within 3.75 (deadline)"),
         (1.5, GOOD, f"finish madre #2 degraded ({reason})"),
     )
-    assert w.heard(FellBack) == [FellBack(1.0, 1, "switch", reason)]
+    assert w.heard(FellBack) == [FellBack(1.0, 1, "switch", Reason(reason))]
     assert w.at_rest(1.5)
 
 

@@ -39,6 +39,7 @@ def test_an_answer_was_sent_for():
     assert Outcome(status=503).sent
 
 
+@pytest.mark.usefixtures("of_sources")
 def test_every_fact_says_when_and_cannot_be_changed():
     for kind in get_args(fact.Fact):
         assert names(kind)[0] == "at", kind

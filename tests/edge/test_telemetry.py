@@ -196,6 +196,7 @@ def test_every_kind_of_fact_is_either_taken_or_left_on_purpose(telemetry):
     assert not set(telemetry.takes) & IGNORED
 
 
+@pytest.mark.usefixtures("of_sources")
 @pytest.mark.parametrize("kind", sorted(IGNORED, key=lambda kind: kind.__name__))
 def test_a_fact_that_is_left_changes_nothing(telemetry, kind):
     def ours():

@@ -76,11 +76,11 @@ class Promise(Generic[T]):
 class EagerTask:
     """Runs one coroutine."""
 
-    __slots__ = ("_cancelled", "_coroutine", "_done", "_ended", "_loop", "_waits")
+    __slots__ = ("_cancelled", "_done", "_ended", "_loop", "_steps", "_waits")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, None, None]) -> None:
         self._loop = loop
-        self._coroutine = coroutine
+        self._steps = coroutine.__await__()
         self._waits: Promise[Any] | asyncio.Future[Any] | None = None
         self._cancelled = False  # while it ran, or when it could not be said to whom it waits for
         self._done = False
@@ -121,7 +121,16 @@ class EagerTask:
     def _step(self, error: BaseException | None) -> None:
         before, _now.task, self._waits = _now.task, self, None
         try:
-            waits = self._coroutine.send(None) if error is None else self._coroutine.throw(error)
+            if error is not None:
+                self._wait(self._steps.throw(error))
+            else:
+                for waits in (
+                    self._steps
+                ):  # one: as a loop its end is no exception, which would cost as much as a hundred values
+                    self._wait(waits)
+                    break
+                else:
+                    self._end()
         except (StopIteration, asyncio.CancelledError):
             self._end()
         except Exception as failed:  # noqa: BLE001 - of a task that nobody asks there is nobody else to tell
@@ -130,8 +139,6 @@ class EagerTask:
         except BaseException:
             self._end()
             raise
-        else:
-            self._wait(waits)
         finally:
             _now.task = before
             if before is None and _now.later:

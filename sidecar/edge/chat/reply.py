@@ -12,13 +12,16 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 import orjson
+from msgspec.json import Encoder
 
 from sidecar.core.value import Value
 from sidecar.core.vocabulary import Reason
+from sidecar.edge.chat.superset import UNSET, Eight, Superset
 from sidecar.edge.microseconds import in_milliseconds
 from sidecar.policy.model import Cors, Policy
 
 NAME = "vx11-sidecar"
+_encode = Encoder().encode
 
 _PROXY_ERROR = {  # our reason, and the nearest error type of RFC 9209
     Reason.OPEN: "destination_unavailable",
@@ -71,29 +74,21 @@ def chat_answer(
     ``status`` is ``degraded`` where the reference goes on saying ``ok``: its own schema has both words.
     """
     fields = {"Server-Timing": timing} if timing else {}
-    body = {
-        "response": answered.text,
-        "model_used": answered.model,
-        "latency_ms": in_milliseconds(seconds),
-        "correlation_id": caller.correlation_id,
-        "session_id": session_id,
-        "provider": answered.provider,
-        "status": "degraded" if answered.degraded else "ok",
-        "degraded": answered.degraded,
-        "message_id": answered.message_id,
-        "model": answered.model,
-        "fallback_source": answered.provider,
-    }
+    text, model, provider, milliseconds = answered.text, answered.model, answered.provider, in_milliseconds(seconds)
+    status, reason = "degraded" if answered.degraded else "ok", answered.reason
+    if reason is not None:
+        fields["Proxy-Status"] = proxy_status(reason)
+    who, degraded = caller.correlation_id, answered.degraded
     if eight:
-        for name in _TODAYS:
-            del body[name]
-    if answered.reason is None:
-        return Reply(200, orjson.dumps(body), fields)
-    fields["Proxy-Status"] = proxy_status(answered.reason)
-    return Reply(200, orjson.dumps(body if eight else {**body, "reason": answered.reason}), fields)
-
-
-_TODAYS = ("message_id", "model", "fallback_source")
+        body = _encode(Eight(text, model, milliseconds, who, session_id, provider, status, degraded))
+    else:
+        message, why = answered.message_id, UNSET if reason is None else reason.value
+        body = _encode(
+            Superset(
+                text, model, milliseconds, who, session_id, provider, status, degraded, message, model, provider, why
+            )
+        )
+    return Reply(200, body, fields)
 
 
 def stub_answer(caller: Caller, session_id: str, answered: Answered, at: float, timing: str = "") -> Reply:
