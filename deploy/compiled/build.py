@@ -56,8 +56,8 @@ from mypyc.build import mypycify
 from setuptools import setup
 made = mypycify(["--config-file=mypy.ini", *sys.argv.pop().split(",")],
                 opt_level="2", debug_level="0", multi_file=True, group_name="{NAME}")
-for each in made:  # nobody outside of it calls its functions: no names, no detours for them, no tables to unwind them
-    each.extra_compile_args += ["-fvisibility=hidden", "-fno-asynchronous-unwind-tables"]
+for each in made:  # nobody outside calls its functions: no names, no tables to unwind them; and no detours to Python's
+    each.extra_compile_args += ["-fvisibility=hidden", "-fno-asynchronous-unwind-tables", "-fno-plt"]
 setup(name="{NAME}", packages=[], ext_modules=made)
 """
 # The types of extras are not read: they may not be installed, and what is compiled must not hang on that.
