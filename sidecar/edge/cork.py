@@ -4,14 +4,12 @@ A target or a client that sleeps is woken by what is sent to it, and that is the
 virtual machine. One that still has something to do is not. So the requests of one turn go out one after the other, and so do the
 answers, instead of each when it is ready: whoever was woken for the first has not gone back to sleep when the second comes.
 
-Only small and whole messages are held, and nothing overtakes them. Sent they are by a system call, where the transport has nothing
-unsent; what does not go at once is the transport's.
+Only whole messages are held, and nothing overtakes them.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
 
 
 class Cork:
@@ -40,13 +38,12 @@ class Cork:
 class Corked:
     """The writing end of one connection. Whoever writes to ``transport``, or closes it, flushes before."""
 
-    __slots__ = ("_cork", "_descriptor", "_held", "transport")
+    __slots__ = ("_cork", "_held", "transport")
 
     def __init__(self, transport: asyncio.Transport, cork: Cork) -> None:
         self.transport = transport
         self._cork = cork
         self._held = b""
-        self._descriptor = _descriptor(transport)
 
     @property
     def held(self) -> int:
@@ -62,31 +59,11 @@ class Corked:
             self._cork.hold(self)
 
     def flush(self) -> None:
-        """Send what is held, now."""
+        """Send what is held, now: a transport with nothing unsent does that at once."""
         message, self._held = self._held, b""
-        transport = self.transport
-        if not message or transport.is_closing():  # a descriptor that is closed may be somebody else's by now
-            return
-        if self._descriptor >= 0 and not transport.get_write_buffer_size():
-            try:
-                sent = os.write(self._descriptor, message)
-            except OSError:  # the transport will find it, too
-                sent = 0
-            if sent == len(message):
-                return
-            message = message[sent:]
-        if message:
-            transport.write(message)
+        if message and not self.transport.is_closing():
+            self.transport.write(message)
 
     def forget(self) -> None:
         """Send it never."""
         self._held = b""
-
-
-def _descriptor(transport: asyncio.Transport) -> int:
-    """-1 where bytes do not go as they are, or where there is none."""
-    socket = transport.get_extra_info("socket")
-    if socket is None or transport.get_extra_info("sslcontext") is not None:
-        return -1
-    fileno = getattr(socket, "fileno", None)
-    return -1 if fileno is None else int(fileno())
