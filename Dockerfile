@@ -4,7 +4,7 @@ ARG BASE=docker.io/library/python:3.11-slim-bookworm
 
 FROM ${BASE} AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
-# COMPILED=0 leaves the modules that a request passes through as they are: no compiler, and some 1.6 times the processor time for a chat.
+# COMPILED=0 leaves the modules that a request passes through as they are: no compiler, and some 2.6 times the processor time for a chat.
 ARG COMPILED=1
 # The base follows Debian's updates, and so does the compiler.
 # hadolint ignore=DL3008
