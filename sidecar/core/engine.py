@@ -94,10 +94,8 @@ class Engine:
         ladder = tuple(Rung.of(target, self._machines_for(now, target)) for target in policy.ladder)
         self.targets = tuple(rung.name for rung in ladder)
         """The names of the ladder in force."""
-        self._rates = (
-            policy.guards.rate_limit,
-            policy.guards.anonymous_rate_limit,
-        )  # of a session, and of a peer without one
+        guards = policy.guards
+        self._rates = (guards.rate_limit, guards.anonymous_rate_limit)  # of a session, and of a peer without one
         self._sessions.max_keys = self._affinity.most = policy.guards.max_sessions
         dormancy, off, shut, affinity = self._dormancy, self._off, self._shut, self._affinity
         self.scene = Scene.of(policy, ladder, dormancy=dormancy, off=off, shut=shut, affinity=affinity, seed=self._seed)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+import time
 from contextlib import suppress
 
 import pytest
@@ -262,3 +264,48 @@ async def test_ten_thousand_that_wait_for_each_other_in_a_row_take_no_stack():
         started(waits(number))
     promises[0].settle(None)
     assert ended == list(range(10_000))
+
+
+async def test_who_gives_up_waiting_for_its_end_takes_it_from_nobody_else():
+    told, promise = Told(), Promise()
+    task = started(told.wait(promise))
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(task.ended(), 0.01)
+    promise.settle("here")
+    await asyncio.wait_for(task.ended(), 1)
+    assert told.words == ["began", "here", "ended"]
+
+
+def test_loops_in_several_threads_know_nothing_of_each_other():
+    """Each has a task of its own under way while others' tasks of asyncio's wait for promises."""
+
+    async def both():
+        for _ in range(300):
+            usual, first, second = Told(), Promise(), Promise()
+            task = asyncio.create_task(usual.wait(first))
+            await asyncio.sleep(0)
+
+            async def settling(first=first, second=second):
+                await second
+                time.sleep(0.00005)  # noqa: ASYNC251 - in the middle of its turn, so that another thread has one
+                first.settle("usual")
+
+            started(settling())
+            second.settle("eager")
+            await asyncio.wait_for(task, 5)
+            assert usual.words == ["began", "usual", "ended"]
+
+    failed = []
+
+    def run():
+        try:
+            asyncio.run(both())
+        except BaseException as error:  # noqa: BLE001 - told below
+            failed.append(error)
+
+    threads = [threading.Thread(target=run) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert failed == []

@@ -203,7 +203,7 @@ class _Visit:
             await asyncio.wait((answering.ended(), self._hearing.next()), return_when=asyncio.FIRST_COMPLETED)
             # A further message means nothing, and whatever is said after it cannot be told from that: the answer is waited for.
             if not answering.done() and not self._hearing.left():
-                await answering.ended()
+                await asyncio.wait((answering.ended(),))
             over = answering.done()
         finally:
             answering.cancel()

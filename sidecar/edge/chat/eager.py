@@ -6,8 +6,8 @@ target, and both its ends are callbacks of a socket. Theory:
 
 * *Begins* within ``start``, in the callback that made it. So it may be over when ``start`` returns.
 * *Waits* for a ``Promise``, whose ``settle`` runs it on, so whoever settles one has nothing left to do after it; who has, settles it
-  later: when the task that runs has come to where it waits. Or for a future of
-  asyncio's, as everybody does: then it goes on a turn after that is done.
+  later: when the task that runs has come to where it waits. Or for a future of asyncio's, as everybody does: then it goes on a turn after
+  that is done.
 * *Is no task of asyncio's*: ``asyncio.current_task`` does not know it, so what asks for that (``asyncio.timeout``) belongs into a task
   that it waits for. A task of asyncio's may wait for a ``Promise`` as it does for a future.
 * *Is cancelled* by CancelledError where it waits: at once for a ``Promise``, else when the future it waits for has been. A cancel that
@@ -17,6 +17,7 @@ target, and both its ends are callbacks of a socket. Theory:
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections import deque
 from collections.abc import Callable, Coroutine, Generator
 from functools import partial
@@ -54,10 +55,11 @@ class Promise(Generic[T]):
 
     def settle_later(self, value: T) -> None:
         """As ``settle``, but when whoever runs has come to where it waits: for one that is in the middle of something."""
-        if _now.task is None:
+        now = _now()
+        if now.task is None:
             asyncio.get_running_loop().call_soon(self.settle, value)
         else:
-            _now.later.append(partial(self.settle, value))
+            now.later.append(partial(self.settle, value))
 
     def wake(self, task: EagerTask | None) -> None:
         """Who is to be run on; None: nobody waits any more."""
@@ -65,7 +67,7 @@ class Promise(Generic[T]):
 
     def __await__(self) -> Generator[Any, None, T]:
         if not self._settled:
-            if _now.task is not None:
+            if _now().task is not None:
                 yield self
             else:
                 self._future = asyncio.get_running_loop().create_future()
@@ -100,8 +102,8 @@ class EagerTask:
         return self._done
 
     def ended(self) -> asyncio.Future[None]:
-        """Done when the task is, whatever came of it."""
-        if self._ended is None:
+        """Done when the task is, whatever came of it. Who gives up waiting cancels the future, and not the task."""
+        if self._ended is None or self._ended.cancelled():
             self._ended = self._loop.create_future()
             if self._done:
                 self._ended.set_result(None)
@@ -119,14 +121,14 @@ class EagerTask:
             self._cancelled = True
 
     def _step(self, error: BaseException | None) -> None:
-        before, _now.task, self._waits = _now.task, self, None
+        now, self._waits = _now(), None
+        before, now.task = now.task, self
         try:
             if error is not None:
                 self._wait(self._steps.throw(error))
             else:
-                for waits in (
-                    self._steps
-                ):  # one: as a loop its end is no exception, which would cost as much as a hundred values
+                # One step. As a loop its end is no exception, which would cost as much as a hundred values.
+                for waits in self._steps:
                     self._wait(waits)
                     break
                 else:
@@ -140,9 +142,9 @@ class EagerTask:
             self._end()
             raise
         finally:
-            _now.task = before
-            if before is None and _now.later:
-                _now.catch_up()
+            now.task = before
+            if before is None and now.later:
+                now.catch_up()
 
     def _wait(self, waits: Promise[Any] | asyncio.Future[Any] | None) -> None:
         if isinstance(waits, Promise):
@@ -168,7 +170,7 @@ class EagerTask:
 
 
 class _Now:
-    """Whose turn it is: of tasks of asyncio's nobody's."""
+    """Whose turn it is in a thread: of tasks of asyncio's nobody's."""
 
     __slots__ = ("_catching_up", "later", "task")
 
@@ -189,4 +191,11 @@ class _Now:
             self._catching_up = False
 
 
-_now: Final = _Now()
+_threads: Final = threading.local()  # an application may have a loop in each of several
+
+
+def _now() -> _Now:
+    now: _Now | None = getattr(_threads, "now", None)
+    if now is None:
+        now = _threads.now = _Now()
+    return now

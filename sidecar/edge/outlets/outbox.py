@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
-LONGEST_QUEUE = 10_000  # lines; at 300 bytes each some 3 MB
+LONGEST_QUEUE = 10_000  # lines; at 300 bytes each some 3 MB, or twice that as long as they are not put into words
 GATHERING = 0.1  # seconds that the first line of a batch waits for others
 PATIENCE = 2.0  # seconds that ``close`` waits for what is queued
 
