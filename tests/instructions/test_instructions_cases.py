@@ -22,7 +22,7 @@ COMES_TO = {
     "wire.unique-query": lambda judged: judged.target.startswith(b"/operator/api/status?after=0000"),
     "wire.answer-unique": lambda judged: judged.status == 200 and 0 < judged.length < 1_024,
     "wire.chunks": lambda passed: passed.count(b"400\r\n") == 64 and passed.endswith(b"0\r\n\r\n"),
-    "wire.usage": lambda used: used == ("/operator/api/status", "curl"),
+    "wire.usage": lambda used: (used.template, used.client) == ("/operator/api/status", "curl"),
     "wire.target": lambda route: route == "other",
     "core.primary": lambda finish: finish.provider == "switch" and not finish.degraded,
     "core.fallback": lambda finish: (finish.provider, finish.reason) == ("madre", "timeout"),
