@@ -9,6 +9,7 @@ import pytest
 import uvloop
 
 from sidecar.edge.cork import Cork, Corked
+from sidecar.edge.data.line import Line
 
 
 class Transport(asyncio.Transport):
@@ -93,6 +94,76 @@ async def test_one_that_goes_before_its_time_leaves_the_others_where_they_are(wr
     second.later(b"3")
     await turn()
     assert written == [("b", b"2"), ("a", b"1"), ("b", b"3")]
+
+
+# -- a client's line, which also writes at once and ends ----------------------------------------------------------------
+
+
+class Socket:
+    def setsockopt(self, *_):
+        pass
+
+
+class Ending(Transport):
+    def close(self):
+        self.written.append("closed")
+        self.closing = True
+
+    def abort(self):
+        self.written.append("aborted")
+        self.closing = True
+
+    def can_write_eof(self):
+        return True
+
+    def write_eof(self):
+        self.written.append("finished")
+
+    def get_write_buffer_size(self):
+        return 0
+
+    def get_extra_info(self, name, default=None):
+        return Socket() if name == "socket" else default
+
+
+@pytest.fixture
+def line(written):
+    return Line(Ending(written), Cork())
+
+
+async def test_what_is_written_at_once_goes_behind_what_is_held(line, written):
+    line.later(b"held")
+    line.write(b"at once")
+    line.write(b"and this")
+    assert written == [("a", b"held"), ("a", b"at once"), ("a", b"and this")]
+    await turn()
+    assert len(written) == 3
+
+
+async def test_what_is_held_is_unsent(line):
+    line.later(b"four")
+    assert line.unsent == 4
+    await turn()
+    assert line.unsent == 0
+
+
+@pytest.mark.parametrize(("end", "word"), [("finish", "finished"), ("close", "closed")])
+async def test_an_end_by_the_book_sends_what_is_held_first(line, written, end, word):
+    line.later(b"held")
+    getattr(line, end)()
+    await turn()
+    assert written == [("a", b"held"), word]
+
+
+@pytest.mark.parametrize("end", ["drop", "reset"])
+async def test_an_end_without_a_word_sends_nothing(line, written, end):
+    line.later(b"never")
+    getattr(line, end)()
+    await turn()
+    assert written == ["aborted"]
+
+
+# -- and what lies below -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("loop_factory", [asyncio.new_event_loop, uvloop.new_event_loop])

@@ -15,12 +15,30 @@ from benchmarks.redis_server import RedisServer
 from sidecar.core.fact import ChatRejected, ChatServed, RateLimited
 from sidecar.core.rate import SlidingWindows
 from sidecar.core.value import replace
-from sidecar.edge.chat.guard import MICROSECONDS, PASSES, WINDOW
+from sidecar.edge.chat.guard import DIGESTED, LONGEST, MICROSECONDS, PASSES, WINDOW, Counted
 from sidecar.policy.units import Rate
 
 
 async def statuses(chats):
     return sorted(status for status, _ in await asyncio.gather(*chats))
+
+
+# -- who is counted ---------------------------------------------------------------------------------------------------
+
+
+@given(st.text(max_size=100), st.text(max_size=100))
+def test_who_is_counted_is_remembered_by_something_short_that_nobody_else_has(one, other):
+    first, second = (
+        Counted(f"session {name}".encode("utf-8", "surrogatepass"), anonymous=False) for name in (one, other)
+    )
+    assert len(first.key()) <= 1 + LONGEST
+    assert (first.key() == second.key()) is (one == other)
+
+
+def test_no_name_is_the_digest_of_another():
+    long = Counted(b"session " + b"x" * 100, anonymous=False)
+    assert long.key() == DIGESTED + long.digest()
+    assert Counted(long.key(), anonymous=False).key() != long.key()
 
 
 # -- the window itself -------------------------------------------------------------------------------------------------

@@ -7,7 +7,6 @@ import io
 import json
 import stat
 import threading
-import tracemalloc
 
 import orjson
 import pytest
@@ -317,21 +316,6 @@ def test_a_further_file_names_the_policy_in_force_where_it_begins_and_not_a_late
     journal.close()
     headings = [(line["file"], line["revision"]) for line in lines() if line["in"] == "continued"]
     assert headings == [(2, "early"), (3, "early"), (4, "early"), (5, "early"), (6, "late")]
-
-
-def test_a_line_that_waits_holds_little_more_than_what_it_says(tmp_path, monkeypatch):
-    waiting = []
-    journal = opened(tmp_path)
-    monkeypatch.setattr(journal._outbox, "put", waiting.append)
-    tracemalloc.start()
-    for number in range(1000):
-        at = 1.0 + number
-        journal(EventHeard(at, number, Answered(at, Outcome(status=200, body={"status": "ok"}, text=True))))
-    held, _ = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert len(waiting) == 1000
-    assert held < 1000 * 700
-    journal.close()
 
 
 def test_a_line_that_cannot_be_put_into_words_takes_no_other_along(tmp_path, lines):

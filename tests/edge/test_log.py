@@ -9,7 +9,6 @@ import os
 import pty
 import re
 import threading
-import tracemalloc
 from types import SimpleNamespace
 
 import pytest
@@ -30,7 +29,7 @@ from sidecar.core.fact import (
 from sidecar.core.value import replace
 from sidecar.core.vocabulary import Finish, Reason
 from sidecar.edge.outlets import log
-from sidecar.edge.outlets.log import FactLog, Log, Logging
+from sidecar.edge.outlets.log import FactLog, Logging
 from sidecar.policy.model import Policy
 
 
@@ -65,18 +64,6 @@ def test_an_event_is_one_line_of_json(written):
     (line,) = written()
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z", line.pop("time"))
     assert line == {"event": "ready", "level": "info", "listen": "127.0.0.1:1", "count": 3, "text": "a\nb\u2028"}
-
-
-def test_a_line_that_waits_holds_little_more_than_its_bytes():
-    waiting = []
-    logging_ = Log(waiting.append, log._json, lambda _: True)
-    logging_.info("warm", text="x")
-    tracemalloc.start()
-    for number in range(1000):
-        logging_.info("waits", number=number, text="x" * 200)
-    held, _ = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert held < 1000 * 500
 
 
 def test_of_several_workers_each_names_itself_and_a_line_about_another_names_that_one(stderr):

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import threading
 import time
+import tracemalloc
 
 import pytest
 
+from sidecar.core.fact import EventHeard
+from sidecar.core.vocabulary import Answered, Outcome
+from sidecar.edge.outlets import log
 from sidecar.edge.outlets import outbox as module
+from sidecar.edge.outlets.journal import Journal
 from sidecar.edge.outlets.outbox import LONGEST_QUEUE, Outbox
+from sidecar.policy.model import Journal as JournalPolicy
 
 
 class Stuck:
@@ -79,6 +85,36 @@ def test_lines_may_be_put_into_words_where_they_are_written():
         box.put(number)
     assert box.close()
     assert b"".join(written) == b"<0><1><2>"
+
+
+def held_by(put):
+    """Bytes that a thousand lines hold as long as they wait."""
+    put(0)
+    tracemalloc.start()
+    for number in range(1, 1001):
+        put(number)
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return held
+
+
+def test_a_line_of_the_log_that_waits_holds_little_more_than_its_bytes():
+    waiting = []
+    quiet = log.Log(waiting.append, log._json, lambda _: True)
+    assert held_by(lambda number: quiet.info("waits", number=number, text="x" * 200)) < 1000 * 500
+    assert len(waiting) == 1001
+
+
+def test_a_line_of_the_journal_that_waits_holds_little_more_than_what_it_says(tmp_path, monkeypatch):
+    waiting, journal = [], Journal(tmp_path, JournalPolicy(), seed=7)
+    monkeypatch.setattr(journal._outbox, "put", waiting.append)
+
+    def put(number):
+        journal(EventHeard(float(number), number, Answered(0.5, Outcome(status=200, body={"status": "ok"}, text=True))))
+
+    assert held_by(put) < 1000 * 700
+    assert len(waiting) == 1001
+    journal.close()
 
 
 def test_close_does_not_wait_for_a_writer_that_never_returns(stuck, monkeypatch):

@@ -245,6 +245,26 @@ async def test_who_leaves_in_the_turn_in_which_the_answer_comes_takes_nobody_els
     pool.close()
 
 
+async def test_a_connection_that_comes_about_when_nobody_wants_it_any_more_is_closed(monkeypatch):
+    pool = Pool()
+    real = pool._connect
+
+    async def connect(*args):
+        made = await real(*args)
+        pool.loop.call_soon(asked.cancel)  # between its coming about and whoever waits for it hearing of that
+        return made
+
+    monkeypatch.setattr(pool, "_connect", connect)
+    async with Peer(hang) as peer, asyncio.timeout(5):
+        asked = asyncio.ensure_future(ask(pool, peer.port))
+        await asyncio.gather(asked, return_exceptions=True)
+        assert asked.cancelled()
+        assert peer.connections == 1
+        await peer.gone.wait()
+        assert not peer.requests
+    pool.close()
+
+
 async def test_a_connection_that_ended_before_anything_was_sent_is_a_reset_at_once(monkeypatch):
     pool = Pool()
     real = pool._connect

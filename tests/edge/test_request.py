@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sidecar.edge.chat import request
 from sidecar.edge.chat.reply import Caller, invalid
 from sidecar.edge.chat.request import Chat, Invalid, correlation_id, patience, read_chat
 
@@ -295,6 +296,13 @@ def test_no_json_makes_it_raise(value, ascii_only, content_type):
 def test_every_chat_that_can_be_written_is_read_as_it_was(message, session_id, metadata):
     wanted = {"message": message, "session_id": session_id, "metadata": metadata}
     assert read_chat(json.dumps(wanted).encode(), JSON) == Chat(**wanted)
+
+
+@given(st.dictionaries(names | st.text(max_size=5), anything, max_size=6) | anything)
+def test_what_pydantic_is_not_asked_about_it_would_have_said_the_same_of(value):
+    plain = request._plain(value)
+    if plain is not None:
+        assert plain == request._shaped(value)
 
 
 # -- the id and the patience of a client -------------------------------------------------------------------------------

@@ -137,7 +137,9 @@ class Pool:
 
 
 def _unwanted(making: asyncio.Task[Exchange | ErrorKind]) -> None:
-    made = None if making.cancelled() else making.result()
+    if making.cancelled() or making.exception() is not None:
+        return
+    made = making.result()
     if isinstance(made, Exchange):
         made.close()
 

@@ -62,7 +62,7 @@ class Store:
             told = "late"
             asked = self._put(script, key, arguments)
             # A timer and no timeout of asyncio's: a chat is no task of asyncio's.
-            late = asyncio.get_running_loop().call_later(self._policy().timeout, _let_go, asked)
+            late = asyncio.get_running_loop().call_later(self._policy().timeout, _tell, asked, None)
             try:
                 answer = await asked
             finally:
@@ -138,7 +138,7 @@ class Store:
                 answers = await pipeline.execute(raise_on_error=False)
             for question, answer in zip(batch, answers, strict=False):
                 if not isinstance(answer, Exception):
-                    _tell(question, answer)
+                    _tell(question.answer, answer)
             for answer in answers:
                 if isinstance(answer, Exception):
                     raise answer
@@ -186,16 +186,11 @@ def _client(url: str) -> Redis:
         ) from None
 
 
-def _let_go(asked: asyncio.Future[Any]) -> None:
+def _tell(asked: asyncio.Future[Any], answer: Any) -> None:
     if not asked.done():
-        asked.set_result(None)
-
-
-def _tell(question: _Question, answer: Any) -> None:
-    if not question.answer.done():
-        question.answer.set_result(answer)
+        asked.set_result(answer)
 
 
 def _dismiss(batch: list[_Question]) -> None:
     for question in batch:
-        _tell(question, None)
+        _tell(question.answer, None)
